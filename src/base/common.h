@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * common.h - the few macros every room uses.
+ */
+#ifndef KAHU_BASE_COMMON_H
+#define KAHU_BASE_COMMON_H
+
+#include <assert.h>
+#include <stddef.h>
+
+#if defined(__GNUC__)
+#define kahu__likely(x) __builtin_expect(!!(x), 1)
+#define kahu__unlikely(x) __builtin_expect(!!(x), 0)
+#else
+#define kahu__likely(x) (x)
+#define kahu__unlikely(x) (x)
+#endif
+
+/* Tests are built with every capacity at its least, so that growing is met
+ * everywhere; KAHU_HOSTILE says so. */
+#if defined(KAHU_HOSTILE)
+#define KAHU__CAPACITY(usual) 1
+#else
+#define KAHU__CAPACITY(usual) (usual)
+#endif
+
+#endif
