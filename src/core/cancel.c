@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cancel.c - taking a thread out of whatever it waits for (S6).
+ */
+#include "../base/common.h"
+#include "sched.h"
+
+void kahu__cancel_wake(kahu_sched *s, uint32_t id) {
+    unsigned kind = kahu__wake_at(s, id)->kind;
+
+    if (kind < KAHU_KINDS)
+        s->stats.cancelled[kind]++;
+    kahu__wake_free(s, id);
+}
+
+void kahu__unlink(kahu_sched *s, lua_State *co) {
+    uint32_t id;
+
+    while ((id = kahu__thread_oldest(s, co)) != 0)
+        kahu__cancel_wake(s, id);
+}
+
+static int cancel_reset(lua_State *L, void *ud) {
+    (void)L;
+    lua_resetthread(ud);
+    return 0;
+}
+
+/* The VM shrinks a closed thread's stack, and raises if even that fails; it
+ * can be asked again, and has the rest done already. */
+void kahu__reset(kahu_sched *s, lua_State *co) {
+    for (int tries = 0; tries < 3; tries++) {
+        if (kahu__protect(s, cancel_reset, co) == LUA_OK)
+            return;
+        lua_pop(s->work, 1); /* the error */
+    }
+}
+
+/* Its wakes may be all that keeps the thread alive; if it has none, then
+ * whoever named it does. */
+static void cancel_hold(kahu_sched *s, lua_State *co) {
+    uint32_t id = kahu__thread_oldest(s, co);
+
+    if (id != 0)
+        kahu__wake_hold(s, id);
+    else
+        lua_pushnil(s->work);
+}
+
+void kahu__cancel_now(kahu_sched *s, lua_State *co) {
+    kahu__enter(s);
+    cancel_hold(s, co);
+    kahu__unlink(s, co);
+    kahu__hooks_end(s, co, KAHU_CANCELLED, 0);
+    kahu__reset(s, co);
+    lua_pop(s->work, 1);
+    kahu__leave(s);
+}

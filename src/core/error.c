@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * error.c - the text of an error that nobody caught (S9.1).
+ */
+#include <lualib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sched.h"
+
+/* ------------------------------------------------------------------------ */
+/* Traceback                                                                */
+/* ------------------------------------------------------------------------ */
+
+/* Of a deep stack the ends are shown: where it failed and how it began. */
+#define ERROR_FRAMES_TOP 10
+#define ERROR_FRAMES_BOTTOM 10
+
+/* Text in a fixed buffer; what does not fit is cut off. */
+struct error_text {
+    size_t length;
+    char bytes[8192];
+};
+
+static void text_add(struct error_text *t, const char *s) {
+    size_t room = sizeof(t->bytes) - 1 - t->length;
+    size_t length = strlen(s);
+
+    if (length > room)
+        length = room;
+    memcpy(t->bytes + t->length, s, length);
+    t->length += length;
+    t->bytes[t->length] = '\0';
+}
+
+static void text_add_frame(struct error_text *t, const lua_Debug *ar) {
+    char line[32];
+
+    text_add(t, ar->short_src);
+    if (ar->currentline > 0) {
+        snprintf(line, sizeof(line), ":%d", ar->currentline);
+        text_add(t, line);
+    }
+    if (ar->name != NULL) {
+        text_add(t, " function ");
+        text_add(t, ar->name);
+    }
+    text_add(t, "\n");
+}
+
+/* lua_debugtrace() would do, but for its buffer that all VMs share. */
+static void error_traceback(struct error_text *t, lua_State *co) {
+    int depth = lua_stackdepth(co);
+    int skipped = depth - ERROR_FRAMES_TOP - ERROR_FRAMES_BOTTOM;
+    char line[48];
+    lua_Debug ar;
+
+    t->length = 0;
+    t->bytes[0] = '\0';
+    for (int level = 0; lua_getinfo(co, level, "sln", &ar); level++) {
+        if (skipped > 0 && level == ERROR_FRAMES_TOP) {
+            snprintf(line, sizeof(line), "... (+%d frames)\n", skipped);
+            text_add(t, line);
+            level += skipped - 1;
+            continue;
+        }
+        text_add_frame(t, &ar);
+    }
+}
+
+/* ------------------------------------------------------------------------ */
+/* Message                                                                  */
+/* ------------------------------------------------------------------------ */
+
+/* The text, or nothing for a value that has none. Raises if a __tostring of
+ * the script's does. */
+static int error_tostring(lua_State *L, void *ud) {
+    lua_xpush(ud, L, -1);
+    if (!lua_isstring(L, -1)) {
+        if (!luaL_getmetafield(L, -1, "__tostring"))
+            return 0;
+        lua_pop(L, 1);
+    }
+    luaL_tolstring(L, -1, NULL);
+    return 1;
+}
+
+static int error_typename(lua_State *L, void *ud) {
+    lua_xpush(ud, L, -1);
+    lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, -1));
+    return 1;
+}
+
+/* Leaves the text of the value on top of co on the work thread. */
+static const char *error_message(kahu_sched *s, lua_State *co) {
+    int top = lua_gettop(s->work);
+
+    if (kahu__protect(s, error_tostring, co) == LUA_OK &&
+        lua_gettop(s->work) > top)
+        return lua_tostring(s->work, -1);
+    lua_settop(s->work, top);
+    if (kahu__protect(s, error_typename, co) == LUA_OK)
+        return lua_tostring(s->work, -1);
+    return "not enough memory";
+}
+
+/* ------------------------------------------------------------------------ */
+/* Report                                                                   */
+/* ------------------------------------------------------------------------ */
+
+void kahu__report(kahu_sched *s, lua_State *co) {
+    int top = lua_gettop(s->work);
+    const char *message = error_message(s, co);
+    struct error_text traceback;
+
+    s->stats.errors++;
+    error_traceback(&traceback, co);
+    if (!kahu__hooks_error(s, co, message, traceback.bytes))
+        fprintf(stderr, "%s\nstack traceback:\n%s", message, traceback.bytes);
+    lua_settop(s->work, top);
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+#include "pool.h"
+
+#include <lua.h>
+
+#include "../base/common.h"
+#include "sched.h"
+
+/* ------------------------------------------------------------------------ */
+/* The list of chunks with a free place                                     */
+/* ------------------------------------------------------------------------ */
+
+static void partial_add(struct kahu__pool *p, struct kahu__chunk *c) {
+    c->prev = NULL;
+    c->next = p->partial;
+    if (c->next != NULL)
+        c->next->prev = c;
+    p->partial = c;
+}
+
+static void partial_remove(struct kahu__pool *p, struct kahu__chunk *c) {
+    if (c->prev != NULL)
+        c->prev->next = c->next;
+    else
+        p->partial = c->next;
+    if (c->next != NULL)
+        c->next->prev = c->prev;
+}
+
+/* ------------------------------------------------------------------------ */
+/* Chunks                                                                   */
+/* ------------------------------------------------------------------------ */
+
+static size_t chunk_size(const struct kahu__pool *p) {
+    return sizeof(struct kahu__chunk) + POOL_CHUNK * p->item_size;
+}
+
+static int chunk_make_table(lua_State *L, void *ud) {
+    struct kahu__chunk *c = ud;
+
+    lua_createtable(L, POOL_CHUNK, 0);
+    c->table = lua_ref(L, -1);
+    return 0;
+}
+
+static bool chunks_grow(struct kahu__pool *p) {
+    uint32_t capacity = p->capacity + p->capacity / 2 + KAHU__CAPACITY(8);
+    struct kahu__chunk **chunks = kahu__realloc(
+        &p->s->alloc, p->chunks, p->capacity * sizeof(struct kahu__chunk *),
+        capacity * sizeof(struct kahu__chunk *));
+
+    if (chunks == NULL)
+        return false;
+    for (uint32_t i = p->capacity; i < capacity; i++)
+        chunks[i] = NULL;
+    p->chunks = chunks;
+    p->capacity = capacity;
+    return true;
+}
+
+/* The lowest chunk number not in use; false when memory is out. */
+static bool chunk_number(struct kahu__pool *p, uint32_t *out) {
+    uint32_t n = p->lowest;
+
+    while (n < p->capacity && p->chunks[n] != NULL)
+        n++;
+    p->lowest = n;
+    if (n == p->capacity && (n >= UINT32_MAX / POOL_CHUNK || !chunks_grow(p)))
+        return false;
+    *out = n;
+    return true;
+}
+
+static struct kahu__chunk *chunk_new(struct kahu__pool *p) {
+    struct kahu__chunk *c;
+    uint32_t number;
+
+    if (!chunk_number(p, &number))
+        return NULL;
+    c = kahu__calloc(&p->s->alloc, chunk_size(p));
+    if (c == NULL)
+        return NULL;
+    if (kahu__protect(p->s, chunk_make_table, c) != LUA_OK) {
+        lua_pop(p->s->work, 1); /* the error */
+        kahu__free(&p->s->alloc, c, chunk_size(p));
+        return NULL;
+    }
+
+    c->number = number;
+    for (uint32_t i = 0; i < POOL_CHUNK; i++)
+        c->link[i] = (uint16_t)(i + 1);
+    p->chunks[number] = c;
+    p->empty++;
+    partial_add(p, c);
+    return c;
+}
+
+static void chunk_free(struct kahu__pool *p, struct kahu__chunk *c) {
+    lua_unref(p->s->work, c->table);
+    p->chunks[c->number] = NULL;
+    if (c->number < p->lowest)
+        p->lowest = c->number;
+    kahu__free(&p->s->alloc, c, chunk_size(p));
+}
+
+/* ------------------------------------------------------------------------ */
+/* Pool                                                                     */
+/* ------------------------------------------------------------------------ */
+
+void kahu__pool_init(struct kahu__pool *p, kahu_sched *s, size_t item_size) {
+    assert(item_size % sizeof(uint64_t) == 0);
+    *p = (struct kahu__pool){.s = s, .item_size = item_size};
+}
+
+void kahu__pool_deinit(struct kahu__pool *p) {
+    for (uint32_t i = 0; i < p->capacity; i++)
+        if (p->chunks[i] != NULL)
+            chunk_free(p, p->chunks[i]);
+    kahu__free(&p->s->alloc, p->chunks,
+               p->capacity * sizeof(struct kahu__chunk *));
+    kahu__pool_init(p, p->s, p->item_size);
+}
+
+uint32_t kahu__pool_take(struct kahu__pool *p) {
+    struct kahu__chunk *c = p->partial;
+    uint32_t place;
+
+    if (kahu__unlikely(c == NULL) && (c = chunk_new(p)) == NULL)
+        return 0;
+
+    place = c->free;
+    c->free = c->link[place];
+    if (c->free == POOL_CHUNK)
+        partial_remove(p, c);
+    if (c->live++ == 0)
+        p->empty--;
+    p->live++;
+    return c->number * POOL_CHUNK + place + 1;
+}
+
+void kahu__pool_give(struct kahu__pool *p, uint32_t id) {
+    uint32_t place = (id - 1) % POOL_CHUNK;
+    struct kahu__chunk *c = p->chunks[(id - 1) / POOL_CHUNK];
+
+    lua_pushnil(p->s->work);
+    kahu__pool_set(p, id);
+
+    if (c->free == POOL_CHUNK)
+        partial_add(p, c);
+    c->link[place] = (uint16_t)c->free;
+    c->free = place;
+    p->live--;
+    if (--c->live > 0)
+        return;
+    if (p->empty == 0) {
+        p->empty++;
+        return;
+    }
+    partial_remove(p, c);
+    chunk_free(p, c);
+}
+
+void kahu__pool_set(struct kahu__pool *p, uint32_t id) {
+    lua_State *work = p->s->work;
+
+    lua_getref(work, p->chunks[(id - 1) / POOL_CHUNK]->table);
+    lua_insert(work, -2);
+    lua_rawseti(work, -2, (int)((id - 1) % POOL_CHUNK) + 1);
+    lua_pop(work, 1);
+}
+
+void kahu__pool_get(const struct kahu__pool *p, uint32_t id) {
+    lua_State *work = p->s->work;
+
+    lua_getref(work, p->chunks[(id - 1) / POOL_CHUNK]->table);
+    lua_rawgeti(work, -1, (int)((id - 1) % POOL_CHUNK) + 1);
+    lua_remove(work, -2);
+}

@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sched.c - the life of a scheduler and the order of a cycle.
+ *
+ * States of a thread, as the scheduler sees it. It keeps no record of a thread
+ * but the ring of its wakes: everything else is the VM's to know.
+ *
+ *              +--------------------------------------------------+
+ *              v                                                  |
+ *   fresh -> waiting -> due -> running -> yielded, with wakes ----+
+ *     |        |  ^      |       |   \--> yielded, without: somebody else's
+ *     |        |  |      v       v
+ *     |        |  +--- parked   dead
+ *     |        +--------------> dead (cancelled)
+ *     +--> running (spawned)
+ *
+ *   -> waiting   [kahu__defer, kahu__delay, kahu__wait, kahu_op_begin]
+ *   -> due       [kahu__flush, kahu__timer_collect, kahu__op_collect]
+ *   -> running   [kahu__resume, kahu__resume_error]
+ *   -> parked    [kahu__park]      -> due again [kahu__park_retry]
+ *   -> dead      [the VM, kahu__cancel_now]
+ *
+ * Invariants
+ *   (1) pending_all is the sum of pending[], and the number of live records in
+ *       `wakes`: all is done exactly when it is 0 (S9.4).
+ *   (2) A wake is delivered only by a phase of a cycle, and phases run only
+ *       with depth 1: never inside a resume or a hook (M8).
+ *   (3) Between calls of the API, depth is 0 and the driver knows the first
+ *       deadline, whether anything is pending, and that a step is needed if
+ *       one is.
+ *   (4) Once `closed`, nothing is pending and nothing can be made pending.
+ */
+#include <lualib.h>
+#include <string.h>
+
+#include "../base/common.h"
+#include "sched.h"
+
+/* What the phases move values with; never more than a few at a time. */
+#define WORK_STACK 64
+
+/* Its address is the key of the box in the VM's registry. */
+static char box_key;
+
+/* ------------------------------------------------------------------------ */
+/* Protected calls                                                          */
+/* ------------------------------------------------------------------------ */
+
+struct protected_call {
+    int (*fn)(lua_State *L, void *ud);
+    void *ud;
+};
+
+static int sched_protected(lua_State *L) {
+    struct protected_call *call = lua_tolightuserdata(L, 1);
+
+    lua_settop(L, 0);
+    return call->fn(L, call->ud);
+}
+
+int kahu__protect(kahu_sched *s, int (*fn)(lua_State *L, void *ud), void *ud) {
+    struct protected_call call = {fn, ud};
+
+    lua_getref(s->work, s->protect_ref);
+    lua_pushlightuserdata(s->work, &call);
+    return lua_pcall(s->work, 1, LUA_MULTRET, 0);
+}
+
+/* ------------------------------------------------------------------------ */
+/* The driver                                                               */
+/* ------------------------------------------------------------------------ */
+
+/* Something that a step would deliver without any clock or ender. */
+static bool sched_has_queued(const kahu_sched *s) {
+    return s->phase != 0 || s->lists[KAHU__DEFERRED].first != 0;
+}
+
+bool kahu_is_ready(const kahu_sched *s) {
+    return !s->closing &&
+           (sched_has_queued(s) || atomic_load(&s->ended_count) > 0 ||
+            kahu_next_deadline_ns(s) <= s->driver.now_ns(s->driver.ud));
+}
+
+/* A stopped scheduler waits for nothing. */
+static void sched_arm(kahu_sched *s) {
+    bool live = !kahu_is_stopped(s);
+    uint64_t deadline_ns = live ? kahu_next_deadline_ns(s) : KAHU_NEVER_NS;
+    bool pending = live && s->pending_all > 0;
+
+    if (live && sched_has_queued(s) && !s->woken) {
+        s->woken = true;
+        s->driver.wake(s->driver.ud);
+    }
+    if (s->armed && deadline_ns == s->armed_ns && pending == s->armed_pending)
+        return;
+    s->armed = true;
+    s->armed_ns = deadline_ns;
+    s->armed_pending = pending;
+    s->driver.arm(s->driver.ud, deadline_ns, pending);
+}
+
+void kahu__changed(kahu_sched *s) {
+    if (s->depth == 0)
+        sched_arm(s);
+}
+
+/* ------------------------------------------------------------------------ */
+/* Making                                                                   */
+/* ------------------------------------------------------------------------ */
+
+/* The part of kahu_new() that may raise. */
+static int sched_open(lua_State *L) {
+    kahu_sched *s = lua_tolightuserdata(L, 1);
+
+    s->work = lua_newthread(L);
+    s->work_ref = lua_ref(L, -1);
+    if (!lua_checkstack(s->work, WORK_STACK))
+        luaL_error(L, "not enough memory");
+    lua_pushcfunction(L, sched_protected, "protect");
+    s->protect_ref = lua_ref(L, -1);
+
+    kahu__sched_push_box(L);
+    s->box = lua_touserdata(L, -1);
+    if (s->box == NULL) {
+        struct kahu__box *box = lua_newuserdata(L, sizeof(*box));
+
+        box->s = NULL;
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &box_key);
+        s->box = box;
+    }
+    return 0;
+}
+
+/* False when memory is out; the VM is as it was. */
+static bool sched_enter_vm(kahu_sched *s, lua_State *L) {
+    if (!lua_checkstack(L, 4))
+        return false;
+    if (lua_cpcall(L, sched_open, s) == LUA_OK)
+        return true;
+    lua_pop(L, 1); /* the error */
+    lua_unref(L, s->protect_ref);
+    lua_unref(L, s->work_ref);
+    return false;
+}
+
+static void sched_init(kahu_sched *s) {
+    struct kahu__heap_owner owner = {s, kahu__timer_before, kahu__timer_placed};
+
+    kahu__pool_init(&s->wakes, s, sizeof(struct kahu__wake));
+    kahu__pool_init(&s->values, s, sizeof(uint64_t));
+    kahu__index_init(&s->threads, &s->alloc);
+    kahu__heap_init(&s->timers, &s->alloc, owner);
+    kahu__slots_init(&s->ops, &s->alloc);
+    kahu__lock_init(&s->op_lock);
+    s->next_seq = KAHU__FIRST_SEQ;
+}
+
+/* Frees the memory; the VM's share is given back already, or never was had. */
+static void sched_free_memory(kahu_sched *s) {
+    struct kahu__alloc alloc = s->alloc;
+
+    kahu__index_deinit(&s->threads);
+    kahu__heap_deinit(&s->timers);
+    kahu__slots_deinit(&s->ops);
+    kahu__lock_deinit(&s->op_lock);
+    kahu__op_free_spares(s);
+    kahu__free(&s->alloc, s->hooks, s->nhooks * sizeof(*s->hooks));
+    kahu__free(&alloc, s, sizeof(*s));
+}
+
+/* With the embedder's allocator, or else the VM's. */
+static kahu_sched *sched_alloc(lua_State *L, const kahu_options *o) {
+    struct kahu__alloc alloc;
+    void *ud = o->alloc_ud;
+    kahu__alloc_fn fn = o->alloc != NULL ? o->alloc : lua_getallocf(L, &ud);
+    kahu_sched *s;
+
+    kahu__alloc_init(&alloc, fn, ud);
+    s = kahu__calloc(&alloc, sizeof(*s));
+    if (s != NULL)
+        s->alloc = alloc;
+    return s;
+}
+
+/* The options are whole and valid. */
+static kahu_status sched_make(kahu_sched **out, lua_State *L,
+                              const kahu_options *o) {
+    kahu_sched *s = sched_alloc(L, o);
+
+    if (s == NULL)
+        return KAHU_ENOMEM;
+    s->main = lua_mainthread(L);
+    s->options = *o;
+    s->driver = *o->driver;
+    sched_init(s);
+    if (!sched_enter_vm(s, L)) {
+        sched_free_memory(s);
+        return KAHU_ENOMEM;
+    }
+    s->box->s = s;
+    *out = s;
+    if (s->driver.attach != NULL)
+        s->driver.attach(s->driver.ud, s);
+    return KAHU_OK;
+}
+
+kahu_status kahu_new(kahu_sched **out, lua_State *L, const kahu_options *opts) {
+    kahu_options o;
+    kahu_driver driver;
+
+    if (out == NULL)
+        return KAHU_EINVAL;
+    *out = NULL;
+    if (L == NULL || !kahu__options_read(&o, &driver, opts))
+        return KAHU_EINVAL;
+    if (kahu_get(L) != NULL)
+        return KAHU_ESTATE;
+    return sched_make(out, L, &o);
+}
+
+void kahu__sched_push_box(lua_State *L) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &box_key);
+}
+
+kahu_sched *kahu_get(lua_State *L) {
+    struct kahu__box *box;
+
+    if (!lua_checkstack(L, 1))
+        return NULL;
+    kahu__sched_push_box(L);
+    box = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return box == NULL ? NULL : box->s;
+}
+
+/* ------------------------------------------------------------------------ */
+/* Closing                                                                  */
+/* ------------------------------------------------------------------------ */
+
+/* In a fixed order: operations as they were begun, then the queues, then the
+ * timers. Nothing is made meanwhile: new work is refused. */
+static void sched_unlink_all(kahu_sched *s) {
+    const struct kahu__heap_item *first;
+
+    for (int i = 0; i < KAHU__LISTS; i++)
+        while (s->lists[i].first != 0)
+            kahu__cancel_wake(s, s->lists[i].first);
+    while ((first = kahu__heap_first(&s->timers)) != NULL)
+        kahu__cancel_wake(s, first->id);
+    assert(s->pending_all == 0);
+}
+
+/* Depth keeps what the callbacks do from telling the driver. */
+static void sched_finish_close(kahu_sched *s) {
+    if (s->closed)
+        return;
+    s->depth++;
+    sched_unlink_all(s);
+    kahu__park_unwatch(s);
+    s->depth--;
+    s->closed = true;
+    s->phase = 0;
+    sched_arm(s);
+}
+
+/* Also cuts the scheduler out of the VM. */
+static void sched_destroy(kahu_sched *s) {
+    kahu_driver driver = s->driver;
+
+    s->box->s = NULL;
+    kahu__pool_deinit(&s->wakes);
+    kahu__pool_deinit(&s->values);
+    lua_unref(s->main, s->protect_ref);
+    lua_unref(s->main, s->work_ref);
+    sched_free_memory(s);
+    if (driver.release != NULL)
+        driver.release(driver.ud);
+}
+
+void kahu__enter(kahu_sched *s) {
+    s->depth++;
+}
+
+void kahu__leave(kahu_sched *s) {
+    if (--s->depth > 0)
+        return;
+    if (s->closing)
+        sched_finish_close(s);
+    if (s->free_at_exit)
+        sched_destroy(s);
+    else
+        sched_arm(s);
+}
+
+void kahu_close(kahu_sched *s) {
+    kahu__enter(s);
+    s->closing = true;
+    kahu__leave(s);
+}
+
+void kahu_free(kahu_sched *s) {
+    if (s == NULL)
+        return;
+    s->free_at_exit = true;
+    kahu_close(s);
+}
+
+/* ------------------------------------------------------------------------ */
+/* Stopping                                                                 */
+/* ------------------------------------------------------------------------ */
+
+#define STOPPED (UINT64_C(1) << 32)
+
+void kahu_stop(kahu_sched *s, int exit_code) {
+    uint64_t running = 0;
+    uint64_t stopped = STOPPED | (uint32_t)exit_code;
+
+    if (atomic_compare_exchange_strong(&s->stopped, &running, stopped))
+        s->driver.wake(s->driver.ud);
+}
+
+bool kahu_is_stopped(const kahu_sched *s) {
+    return atomic_load(&s->stopped) != 0;
+}
+
+int kahu_exit_code(const kahu_sched *s) {
+    uint64_t stopped = atomic_load(&s->stopped);
+
+    if (stopped != 0)
+        return (int)(uint32_t)stopped;
+    return s->stats.errors > 0 ? 1 : 0;
+}
+
+/* ------------------------------------------------------------------------ */
+/* The cycle (M5)                                                           */
+/* ------------------------------------------------------------------------ */
+
+bool kahu__spent(kahu_sched *s) {
+    if (kahu_is_stopped(s) || s->closing)
+        return true;
+    if (s->stats.resumes >= s->step_end_resumes)
+        return true;
+    return s->options.max_step_ns != 0 &&
+           s->driver.now_ns(s->driver.ud) >= s->step_end_ns;
+}
+
+static bool cycle_begin(kahu_sched *s) {
+    s->cycle_seq = s->next_seq;
+    s->flush_carried = false;
+    kahu__park_retry(s);
+    return true;
+}
+
+static bool cycle_due(kahu_sched *s) {
+    uint32_t id;
+
+    while ((id = s->lists[KAHU__DUE].first) != 0) {
+        if (kahu__spent(s))
+            return false;
+        kahu__list_remove(s, id);
+        kahu__deliver(s, id);
+    }
+    return true;
+}
+
+static bool cycle_collect_ops(kahu_sched *s) {
+    kahu__op_collect(s);
+    return true;
+}
+
+static bool cycle_ops(kahu_sched *s) {
+    do {
+        if (s->finishing.first != NULL && kahu__spent(s))
+            return false;
+    } while (kahu__op_deliver_next(s));
+    return true;
+}
+
+static bool cycle_collect_timers(kahu_sched *s) {
+    kahu__timer_collect(s);
+    return true;
+}
+
+/* Each returns false when the step ended before it did; the next step goes on
+ * with it. */
+static bool (*const cycle_phases[])(kahu_sched *s) = {
+    cycle_begin,          cycle_due, kahu__flush, /* left from before */
+    cycle_collect_ops,    cycle_ops, kahu__flush, /* phase 1 */
+    cycle_collect_timers, cycle_due, kahu__flush, /* phase 2 */
+};
+
+static void cycle_run(kahu_sched *s) {
+    while (s->phase < sizeof(cycle_phases) / sizeof(cycle_phases[0])) {
+        if (!cycle_phases[s->phase](s))
+            return;
+        s->phase++;
+    }
+    s->phase = 0;
+}
+
+static void step_set_budget(kahu_sched *s) {
+    const kahu_options *o = &s->options;
+
+    s->step_end_resumes = o->max_step_resumes == 0
+                              ? UINT64_MAX
+                              : s->stats.resumes + o->max_step_resumes;
+    if (o->max_step_ns != 0)
+        s->step_end_ns = s->driver.now_ns(s->driver.ud) + o->max_step_ns;
+}
+
+int kahu_step(kahu_sched *s) {
+    uint64_t resumes = s->stats.resumes;
+    uint64_t count;
+
+    if (s->depth > 0)
+        return KAHU_ESTATE;
+    if (s->closing)
+        return KAHU_ECLOSED;
+    if (kahu_is_stopped(s)) {
+        sched_arm(s);
+        return KAHU_ESTATE;
+    }
+
+    kahu__enter(s);
+    s->woken = false;
+    s->armed = false; /* a timer of the driver's that fired is gone */
+    s->stats.cycles++;
+    step_set_budget(s);
+    cycle_run(s);
+    count = s->stats.resumes - resumes;
+    kahu__leave(s);
+    return count > INT32_MAX ? INT32_MAX : (int)count;
+}
+
+/* ------------------------------------------------------------------------ */
+/* State                                                                    */
+/* ------------------------------------------------------------------------ */
+
+bool kahu_is_done(const kahu_sched *s) {
+    return s->pending_all == 0;
+}
+
+size_t kahu_count(const kahu_sched *s, kahu_kind kind) {
+    return (unsigned)kind < KAHU_KINDS ? s->pending[kind] : 0;
+}
+
+void kahu_get_stats(const kahu_sched *s, kahu_stats *out) {
+    kahu_stats stats = s->stats;
+    size_t size = out->size < sizeof(stats) ? out->size : sizeof(stats);
+
+    stats.size = out->size;
+    stats.bytes = s->alloc.bytes;
+    stats.bytes_peak = s->alloc.peak;
+    memcpy(out, &stats, size);
+}

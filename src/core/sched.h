@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sched.h - struct kahu_sched and the calls between core files.
+ *
+ * Private to src/core and src/luau. Nothing declared here raises a Luau error
+ * unless it says so; what can fail returns a kahu_status.
+ */
+#ifndef KAHU_CORE_SCHED_H
+#define KAHU_CORE_SCHED_H
+
+#include <lua.h>
+#include <stdatomic.h>
+
+#include "../base/alloc.h"
+#include "../base/heap.h"
+#include "../base/index.h"
+#include "../base/lock.h"
+#include "../base/slots.h"
+#include "kahu/kahu.h"
+#include "pool.h"
+
+/* Tests begin near the wrap. */
+#if defined(KAHU_HOSTILE)
+#define KAHU__FIRST_SEQ (UINT64_MAX - 10)
+#else
+#define KAHU__FIRST_SEQ 1
+#endif
+
+/* ------------------------------------------------------------------------ */
+/* Wakes                                                                    */
+/* ------------------------------------------------------------------------ */
+
+/* One kind more than the public ones: a cancellation asked for while its
+ * thread was running (S6.8). It closes its thread instead of resuming it. */
+#define KAHU__CANCEL KAHU_KINDS
+
+/* Where a wake is linked. Exactly one place at a time. */
+enum kahu__where {
+    KAHU__NOWHERE, /* being made or being delivered */
+    KAHU__TIMED,   /* s->timers */
+    KAHU__LISTED   /* s->lists[list] */
+};
+
+/*
+ * A wake (M1): one promised resume of one thread.
+ *
+ * Invariants
+ *   (W1) Its pool slot holds the thread, which therefore lives (S9.5).
+ *   (W2) It is in the ring of its thread's wakes, which is in order of seq;
+ *        s->threads names the ring's oldest.
+ *   (W3) It is linked where `where` says, and counted in s->pending[kind].
+ *   (W4) Its values live in s->values or on no stack but a preloaded one (M4).
+ */
+struct kahu__wake {
+    lua_State *co;
+    uint64_t seq; /* order of the calls; unique */
+    union {
+        uint64_t start_ns;  /* WAIT: when it was called */
+        struct {            /* DEFER, DELAY */
+            uint32_t first; /* in s->values, chained; 0 for none */
+            uint32_t count;
+        } values;
+        struct kahu__op *op; /* OPERATION */
+    } u;
+    uint32_t newer; /* ring of the wakes of co */
+    uint32_t older;
+    uint32_t next; /* LISTED: neighbours in the list */
+    union {
+        uint32_t prev;  /* LISTED */
+        uint32_t place; /* TIMED: in the heap */
+    } at;
+    uint8_t kind;   /* kahu_kind, or KAHU__CANCEL */
+    uint8_t where;  /* enum kahu__where */
+    uint8_t list;   /* LISTED: enum kahu__list_name */
+    bool preloaded; /* u.values.count values were pushed on co (M4) */
+};
+
+/* A first-in first-out list of wakes. */
+struct kahu__list {
+    uint32_t first;
+    uint32_t last;
+};
+
+enum kahu__list_name {
+    KAHU__OPERATING, /* of operations, until delivery, in order of beginning */
+    KAHU__DEFERRED,  /* waiting for the next flush */
+    KAHU__DUE,       /* collected in this phase, not yet delivered */
+    KAHU__PARKED,    /* due while their thread was running or normal (M2) */
+    KAHU__LISTS
+};
+
+/* ------------------------------------------------------------------------ */
+/* Operations                                                               */
+/* ------------------------------------------------------------------------ */
+
+/* What the push of an ended operation makes. */
+enum kahu__ending { KAHU__VALUES, KAHU__ERROR };
+
+/* Where an operation is. It moves down this list, one line at a time. */
+enum kahu__op_place {
+    KAHU__IN_SLOTS,     /* open: s->ops finds it */
+    KAHU__IN_ENDED,     /* ended, in order of completion */
+    KAHU__IN_FINISHING, /* taken for this cycle's phase 1 */
+    KAHU__IN_DELIVERY   /* being delivered, or parked with its wake */
+};
+
+/*
+ * Invariant (O1): an operation is in s->ops exactly while it is open, and then
+ * where `in` says until its wake is freed.
+ * s->ops, s->ended and the members marked * are guarded by s->op_lock.
+ */
+struct kahu__op {
+    struct kahu__op *next; /* * in a list, or in s->op_spare */
+    struct kahu__op *prev; /* * */
+    uint64_t id;
+    uint32_t wake;
+    enum kahu__ending ending; /* * */
+    enum kahu__op_place in;   /* * */
+    kahu_push_fn push;        /* * with ud and drop: set when ended */
+    void *ud;                 /* * */
+    kahu_drop_fn drop;        /* * */
+    kahu_op_cancel_fn on_cancel;
+    void *cancel_ud;
+    lua_CFunction begun_in; /* strict wakes: the function it was begun in */
+};
+
+struct kahu__op_list {
+    struct kahu__op *first;
+    struct kahu__op *last;
+};
+
+/* ------------------------------------------------------------------------ */
+/* The scheduler                                                            */
+/* ------------------------------------------------------------------------ */
+
+/* What Luau functions hold of the scheduler. It belongs to the VM and stays
+ * when the scheduler goes, so that no function is left with a stale pointer. */
+struct kahu__box {
+    kahu_sched *s; /* NULL when there is none (any more) */
+};
+
+struct kahu_sched {
+    lua_State *main;
+    lua_State *work; /* hidden thread for moving values; never resumed */
+    int work_ref;
+    int protect_ref; /* the C closure that kahu__protect() calls */
+    struct kahu__box *box;
+    kahu_driver driver;
+    struct kahu__alloc alloc;
+
+    kahu_options options; /* defaults filled in; its driver is not used */
+
+    struct kahu__pool wakes;
+    struct kahu__pool values;   /* struct kahu__value, beside a Luau value */
+    struct kahu__index threads; /* lua_State * -> its oldest wake */
+    struct kahu__heap timers;
+    struct kahu__list lists[KAHU__LISTS];
+    uint64_t next_seq;
+    lua_CFunction wait_function; /* strict wakes: what waiting threads are in */
+    size_t pending[KAHU_KINDS + 1];
+    size_t pending_all;
+
+    kahu__lock op_lock;
+    struct kahu__slots ops;
+    struct kahu__op_list ended;     /* in order of completion */
+    _Atomic(size_t) ended_count;    /* of `ended`; read without the lock */
+    struct kahu__op_list finishing; /* taken for this cycle's phase 1 */
+    struct kahu__op *op_spare;      /* freed records, for the next ones */
+    uint32_t op_spares;
+
+    unsigned phase;         /* of the cycle; 0 between cycles */
+    uint64_t cycle_seq;     /* wakes from here on were made in this cycle */
+    uint32_t flush_depth;   /* generation being flushed; 0 outside a flush */
+    uint64_t flush_end_seq; /* where that generation ends */
+    bool flush_carried;     /* too deep: the rest is for the next cycle */
+    uint64_t step_end_ns;   /* budget of this step (M7) */
+    uint64_t step_end_resumes;
+
+    unsigned depth;    /* kahu__enter() less kahu__leave() */
+    bool closing;      /* no new work; see kahu_close() */
+    bool closed;       /* nothing pending any more either */
+    bool free_at_exit; /* kahu_free() came from inside */
+    /* 0, or STOPPED with the exit code in the lower half: see kahu_stop() */
+    _Atomic(uint64_t) stopped;
+
+    bool armed;        /* the driver knows the two below */
+    uint64_t armed_ns; /* what it was told last */
+    bool armed_pending;
+    bool woken; /* wake() was called since the last step */
+
+    void (*chained_postresume)(lua_State *L); /* see park.c */
+    bool watching;                            /* our postresume is in place */
+
+    kahu_hooks *hooks;
+    uint32_t nhooks;
+    kahu_stats stats;
+};
+
+/* Does the wake of sequence a come before that of b? Right across a wrap. */
+static inline bool kahu__seq_before(uint64_t a, uint64_t b) {
+    return b - a - 1 < UINT64_MAX / 2;
+}
+
+/* --- options.c ----------------------------------------------------------- */
+
+/*
+ * Reads a public struct that begins with its size, by the rule for all of
+ * them: smaller than the first release's is an error, larger is fine as long
+ * as what we do not know is zero.
+ */
+bool kahu__options_read_struct(void *out, size_t size, const void *in);
+
+/* Reads and checks the options and their driver, and fills in the defaults.
+ * out->driver is driver. */
+bool kahu__options_read(kahu_options *out, kahu_driver *driver,
+                        const kahu_options *in);
+
+/* --- sched.c ------------------------------------------------------------- */
+
+/* Does the budget (M7), a stop or a close end this step? */
+bool kahu__spent(kahu_sched *s);
+
+/* Tells the driver what there is to wait for, unless something is under way
+ * whose outermost kahu__leave() will. */
+void kahu__changed(kahu_sched *s);
+
+/* Pushes the box of L's VM, a userdata, or nil when it never had a scheduler.
+ * Raises when memory is out. */
+void kahu__sched_push_box(lua_State *L);
+
+/* Bracket a step and whatever else may run Luau code or a hook. The outermost
+ * leave tells the driver, and carries out a close or free that came from
+ * inside: s may be gone after it. */
+void kahu__enter(kahu_sched *s);
+void kahu__leave(kahu_sched *s);
+
+/* Calls fn on the work thread, protected. LUA_OK with what fn returned on the
+ * work thread's stack, or a status with the error value there. */
+int kahu__protect(kahu_sched *s, int (*fn)(lua_State *L, void *ud), void *ud);
+
+/* --- wake.c -------------------------------------------------------------- */
+
+static inline struct kahu__wake *kahu__wake_at(const kahu_sched *s,
+                                               uint32_t id) {
+    return (struct kahu__wake *)kahu__pool_at(&s->wakes, id);
+}
+
+/* The oldest wake of co, or 0. */
+uint32_t kahu__thread_oldest(const kahu_sched *s, const lua_State *co);
+
+/* A new wake of co, in its ring, linked nowhere, without values; 0 when memory
+ * is out. */
+uint32_t kahu__wake_new(kahu_sched *s, lua_State *co, unsigned kind);
+
+/* A new wake of co with the top nargs values of L, which stay there; linked
+ * nowhere; 0 when memory is out. co is of this VM and not dead. */
+uint32_t kahu__wake_make(kahu_sched *s, lua_State *co, kahu_kind kind,
+                         lua_State *L, int nargs);
+
+/* Moves the values of a chain of s->values to co, or drops them for NULL. */
+void kahu__values_take(kahu_sched *s, uint32_t first, lua_State *co);
+
+/* Unlinks the wake from wherever it is and frees it with all it holds. */
+void kahu__wake_free(kahu_sched *s, uint32_t id);
+
+void kahu__list_append(kahu_sched *s, enum kahu__list_name name, uint32_t id);
+void kahu__list_remove(kahu_sched *s, uint32_t id);
+
+/* Pushes the wake's thread on the work thread, so that it lives on without
+ * the wake until popped there. */
+static inline void kahu__wake_hold(kahu_sched *s, uint32_t id) {
+    kahu__pool_get(&s->wakes, id);
+}
+
+/* --- deliver.c ----------------------------------------------------------- */
+
+/* Resumes the wake's thread with its values, or drops or parks it (M2). The
+ * wake, linked nowhere, is gone afterwards unless it was parked. */
+void kahu__deliver(kahu_sched *s, uint32_t id);
+
+/* --- park.c -------------------------------------------------------------- */
+
+/* Keeps a wake whose thread was not suspended when it was due (M2). */
+void kahu__park(kahu_sched *s, uint32_t id);
+
+/* Makes all parked wakes due again, to be tried once more. */
+void kahu__park_retry(kahu_sched *s);
+
+/* Stops watching for threads that become suspended. */
+void kahu__park_unwatch(kahu_sched *s);
+
+/* --- resume.c ------------------------------------------------------------ */
+
+/* Resumes co, which is suspended, with its top nargs values, and settles what
+ * comes of it: hooks, stack, pending cancellation. Inside enter and leave. */
+void kahu__resume(kahu_sched *s, lua_State *co, lua_State *from, int nargs);
+
+/* The same, raising the value on top of co at its yield. */
+void kahu__resume_error(kahu_sched *s, lua_State *co, lua_State *from);
+
+/* --- queue.c ------------------------------------------------------------- */
+
+/* Defers co with the top nargs values of L, which stay there. */
+kahu_status kahu__defer(kahu_sched *s, lua_State *co, lua_State *L, int nargs);
+
+/* Runs the deferred queue (M6); false when the budget ran out before it did. */
+bool kahu__flush(kahu_sched *s);
+
+/* Would a task.defer now go deeper than strict_defer_depth allows? */
+bool kahu__too_deep(const kahu_sched *s);
+
+/* --- timer.c ------------------------------------------------------------- */
+
+/* Delays co with the top nargs values of L, which stay there. */
+kahu_status kahu__delay(kahu_sched *s, lua_State *co, lua_State *L, int nargs,
+                        uint64_t delay_ns);
+
+/* Lets L, which is about to yield from the C function self, sleep. */
+kahu_status kahu__wait(kahu_sched *s, lua_State *L, uint64_t duration_ns,
+                       lua_CFunction self);
+
+/* Moves the timers that are due, and older than this cycle, to KAHU__DUE. */
+void kahu__timer_collect(kahu_sched *s);
+
+/* The heap's owner; ud is the scheduler. */
+bool kahu__timer_before(void *ud, uint32_t a, uint32_t b);
+void kahu__timer_placed(void *ud, uint32_t id, uint32_t place);
+
+/* --- op.c ---------------------------------------------------------------- */
+
+/* Takes the operations ended by now for delivery in this cycle. */
+void kahu__op_collect(kahu_sched *s);
+
+/* Delivers the first of them; false when there is none. */
+bool kahu__op_deliver_next(kahu_sched *s);
+
+/* Pushes the outcome of an ended operation on co and frees the operation. The
+ * count of values, or -1 for an error value. */
+int kahu__op_take(kahu_sched *s, struct kahu__op *op, lua_State *co);
+
+/* Ends the operation of a wake that goes away undelivered. */
+void kahu__op_discard(kahu_sched *s, struct kahu__op *op);
+
+void kahu__op_free_spares(kahu_sched *s);
+
+/* --- cancel.c ------------------------------------------------------------ */
+
+/* Ends one wake, or all wakes of co, undelivered. */
+void kahu__cancel_wake(kahu_sched *s, uint32_t id);
+void kahu__unlink(kahu_sched *s, lua_State *co);
+
+/* Unlinks all wakes of co and closes it; co is suspended or dead. */
+void kahu__cancel_now(kahu_sched *s, lua_State *co);
+
+/* Closes co, whose wakes are unlinked. */
+void kahu__reset(kahu_sched *s, lua_State *co);
+
+/* --- hooks.c ------------------------------------------------------------- */
+
+void kahu__hooks_end(kahu_sched *s, lua_State *co, kahu_outcome outcome,
+                     int nresults);
+
+/* False when nobody listens. */
+bool kahu__hooks_error(kahu_sched *s, lua_State *co, const char *message,
+                       const char *traceback);
+
+/* --- error.c ------------------------------------------------------------- */
+
+/* Tells the hooks, or stderr, of the error value on top of co (S9.1). */
+void kahu__report(kahu_sched *s, lua_State *co);
+
+/* --- verify.c ------------------------------------------------------------ */
+
+/* Walks everything and asserts the invariants W1 to W4 and O1. O(n). */
+void kahu__verify(const kahu_sched *s);
+
+#endif

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * wake.c - the records of promised resumes: made, linked, freed.
+ */
+#include "../base/common.h"
+#include "sched.h"
+
+/* Links the values of one wake; the Luau value is beside it in the pool. */
+struct kahu__value {
+    uint32_t next; /* 0 ends the chain */
+    uint32_t unused;
+};
+
+static struct kahu__value *value_at(const kahu_sched *s, uint32_t id) {
+    return (struct kahu__value *)kahu__pool_at(&s->values, id);
+}
+
+/* ------------------------------------------------------------------------ */
+/* The ring of a thread's wakes (W2)                                        */
+/* ------------------------------------------------------------------------ */
+
+struct ring_probe {
+    const kahu_sched *s;
+    const lua_State *co;
+};
+
+static bool ring_same(const void *ud, uint32_t id) {
+    const struct ring_probe *probe = (const struct ring_probe *)ud;
+
+    return kahu__wake_at(probe->s, id)->co == probe->co;
+}
+
+static struct kahu__index_entry *ring_find(const kahu_sched *s,
+                                           const lua_State *co) {
+    struct ring_probe probe = {s, co};
+
+    return kahu__index_find(&s->threads, kahu__index_hash(co), ring_same,
+                            &probe);
+}
+
+uint32_t kahu__thread_oldest(const kahu_sched *s, const lua_State *co) {
+    struct kahu__index_entry *e = ring_find(s, co);
+
+    return e == NULL ? 0 : e->id;
+}
+
+/* Adds id as the newest wake of its thread. Room in the index is reserved. */
+static void ring_add(kahu_sched *s, uint32_t id, struct kahu__wake *w) {
+    uint32_t oldest = kahu__thread_oldest(s, w->co);
+    struct kahu__wake *first;
+
+    if (oldest == 0) {
+        w->newer = w->older = id;
+        kahu__index_add(&s->threads, kahu__index_hash(w->co), id);
+        return;
+    }
+    first = kahu__wake_at(s, oldest);
+    w->newer = oldest;
+    w->older = first->older;
+    kahu__wake_at(s, first->older)->newer = id;
+    first->older = id;
+}
+
+static void ring_remove(kahu_sched *s, uint32_t id, struct kahu__wake *w) {
+    struct kahu__index_entry *e = ring_find(s, w->co);
+
+    if (w->newer == id) {
+        kahu__index_remove(&s->threads, e);
+        return;
+    }
+    if (e->id == id)
+        e->id = w->newer;
+    kahu__wake_at(s, w->newer)->older = w->older;
+    kahu__wake_at(s, w->older)->newer = w->newer;
+}
+
+/* ------------------------------------------------------------------------ */
+/* Values (W4)                                                              */
+/* ------------------------------------------------------------------------ */
+
+/* Copies the value at idx of L into a new record; 0 when memory is out. */
+static uint32_t value_new(kahu_sched *s, lua_State *L, int idx) {
+    uint32_t id = kahu__pool_take(&s->values);
+
+    if (id == 0)
+        return 0;
+    lua_xpush(L, s->work, idx);
+    kahu__pool_set(&s->values, id);
+    value_at(s, id)->next = 0;
+    return id;
+}
+
+/* Copies the top n values of L into a new chain; false when memory is out. */
+static bool values_store(kahu_sched *s, lua_State *L, int n, uint32_t *out) {
+    uint32_t first = 0;
+
+    /* Last value first, so that each finds its follower made. */
+    for (int i = -1; i >= -n; i--) {
+        uint32_t value = value_new(s, L, i);
+
+        if (value == 0) {
+            kahu__values_take(s, first, NULL);
+            return false;
+        }
+        value_at(s, value)->next = first;
+        first = value;
+    }
+    *out = first;
+    return true;
+}
+
+void kahu__values_take(kahu_sched *s, uint32_t first, lua_State *co) {
+    while (first != 0) {
+        uint32_t next = value_at(s, first)->next;
+
+        if (co != NULL) {
+            kahu__pool_get(&s->values, first);
+            lua_xmove(s->work, co, 1);
+        }
+        kahu__pool_give(&s->values, first);
+        first = next;
+    }
+}
+
+/* ------------------------------------------------------------------------ */
+/* Lists                                                                    */
+/* ------------------------------------------------------------------------ */
+
+void kahu__list_append(kahu_sched *s, enum kahu__list_name name, uint32_t id) {
+    struct kahu__list *l = &s->lists[name];
+    struct kahu__wake *w = kahu__wake_at(s, id);
+
+    assert(w->where == KAHU__NOWHERE);
+    w->where = KAHU__LISTED;
+    w->list = (uint8_t)name;
+    w->next = 0;
+    w->at.prev = l->last;
+    if (l->last != 0)
+        kahu__wake_at(s, l->last)->next = id;
+    else
+        l->first = id;
+    l->last = id;
+}
+
+void kahu__list_remove(kahu_sched *s, uint32_t id) {
+    struct kahu__wake *w = kahu__wake_at(s, id);
+    struct kahu__list *l = &s->lists[w->list];
+
+    assert(w->where == KAHU__LISTED);
+    if (w->next != 0)
+        kahu__wake_at(s, w->next)->at.prev = w->at.prev;
+    else
+        l->last = w->at.prev;
+    if (w->at.prev != 0)
+        kahu__wake_at(s, w->at.prev)->next = w->next;
+    else
+        l->first = w->next;
+    w->where = KAHU__NOWHERE;
+}
+
+/* ------------------------------------------------------------------------ */
+/* Wakes                                                                    */
+/* ------------------------------------------------------------------------ */
+
+/* Puts the thread itself into the wake's slot (W1). */
+static void wake_anchor(kahu_sched *s, uint32_t id, lua_State *co) {
+    lua_pushthread(co);
+    lua_xmove(co, s->work, 1);
+    kahu__pool_set(&s->wakes, id);
+}
+
+static void wake_count(kahu_sched *s, unsigned kind) {
+    s->pending[kind]++;
+    s->pending_all++;
+    if (s->pending_all > s->stats.pending_peak)
+        s->stats.pending_peak = s->pending_all;
+    if (kind < KAHU_KINDS)
+        s->stats.made[kind]++;
+}
+
+uint32_t kahu__wake_new(kahu_sched *s, lua_State *co, unsigned kind) {
+    struct kahu__wake *w;
+    uint32_t id;
+
+    if (!lua_checkstack(co, 1) || !kahu__index_reserve(&s->threads))
+        return 0;
+    id = kahu__pool_take(&s->wakes);
+    if (id == 0)
+        return 0;
+
+    wake_anchor(s, id, co);
+    w = kahu__wake_at(s, id);
+    *w = (struct kahu__wake){
+        .co = co,
+        .seq = s->next_seq++,
+        .kind = (uint8_t)kind,
+        .where = KAHU__NOWHERE,
+    };
+    ring_add(s, id, w);
+    wake_count(s, kind);
+    return id;
+}
+
+/* Values go onto the thread at once (M4): only where it is suspended, and so
+ * will not mistake them for its own. */
+static bool wake_preload(kahu_sched *s, lua_State *co, lua_State *L, int n) {
+    if (!s->options.preload || n == 0 || co == L ||
+        lua_costatus(s->work, co) != LUA_COSUS || !lua_checkstack(co, n))
+        return false;
+    for (int i = 0; i < n; i++)
+        lua_xpush(L, co, i - n);
+    return true;
+}
+
+uint32_t kahu__wake_make(kahu_sched *s, lua_State *co, kahu_kind kind,
+                         lua_State *L, int nargs) {
+    uint32_t values = 0;
+    struct kahu__wake *w;
+    bool preload;
+    uint32_t id;
+
+    preload = wake_preload(s, co, L, nargs);
+    if (!preload && !values_store(s, L, nargs, &values))
+        return 0;
+    id = kahu__wake_new(s, co, kind);
+    if (id == 0) {
+        kahu__values_take(s, values, NULL);
+        if (preload)
+            lua_pop(co, nargs);
+        return 0;
+    }
+    w = kahu__wake_at(s, id);
+    w->u.values.first = values;
+    w->u.values.count = (uint32_t)nargs;
+    w->preloaded = preload;
+    return id;
+}
+
+/* Takes the wake out of the place it is linked in. */
+static void wake_unlink(kahu_sched *s, uint32_t id, struct kahu__wake *w) {
+    switch ((enum kahu__where)w->where) {
+    case KAHU__NOWHERE:
+        break;
+    case KAHU__TIMED:
+        kahu__heap_remove(&s->timers, w->at.place);
+        break;
+    case KAHU__LISTED:
+        kahu__list_remove(s, id);
+        break;
+    }
+    w->where = KAHU__NOWHERE;
+}
+
+/* Lets go of what a wake would have delivered. This calls the provider of an
+ * operation, who may call back: the wake is no more by then. */
+static void wake_empty(kahu_sched *s, const struct kahu__wake *w) {
+    if (w->kind == KAHU_OPERATION) {
+        if (w->u.op != NULL)
+            kahu__op_discard(s, w->u.op);
+    } else if (w->kind != KAHU_WAIT && !w->preloaded) {
+        kahu__values_take(s, w->u.values.first, NULL);
+    }
+}
+
+void kahu__wake_free(kahu_sched *s, uint32_t id) {
+    struct kahu__wake *w = kahu__wake_at(s, id);
+    struct kahu__wake gone = *w;
+
+    wake_unlink(s, id, w);
+    ring_remove(s, id, w);
+    kahu__pool_give(&s->wakes, id);
+    s->pending[gone.kind]--;
+    s->pending_all--;
+    wake_empty(s, &gone);
+}
