@@ -82,6 +82,7 @@ KAHU_API int kahu_version(void);
     XX(ESTALE, -4, "handle names nothing alive")                               \
     XX(ECLOSED, -5, "scheduler is closing")                                    \
     XX(EDRIVER, -6, "the driver failed")                                       \
+    XX(EYIELD, -7, "attempt to yield across metamethod/C-call boundary")       \
     XX(EUSER, -100, "never made by kahu; callbacks may return it")
 
 typedef enum kahu_status {
@@ -480,8 +481,10 @@ KAHU_API KAHU_NODISCARD kahu_status kahu_cancel(kahu_sched *s, lua_State *co);
  *
  *     static int my_async(lua_State *L) {
  *         kahu_op op;
- *         kahu_op_begin(L, my_cancel, my_ud, &op);  // raises where it fails
- *         start_the_work(op);                       // ends it some day
+ *         kahu_status status = kahu_op_begin(L, my_cancel, my_ud, &op);
+ *         if (status != KAHU_OK)
+ *             return kahu_raise(L, status);
+ *         start_the_work(op); // ends it some day
  *         return kahu_op_yield(L);
  *     }
  */
@@ -490,17 +493,29 @@ KAHU_API KAHU_NODISCARD kahu_status kahu_cancel(kahu_sched *s, lua_State *co);
 typedef void (*kahu_op_cancel_fn)(void *ud, kahu_op op);
 
 /**
- * Begins an operation on the running thread L.
+ * Begins an operation on the running thread L, which is to yield next.
  *
  * @param on_cancel  called once if the operation is cancelled, on the loop
  *                   thread, and never otherwise; may be NULL
- * @return KAHU_OK; everything else is raised as a Luau error: no scheduler or
- *         `scheduler is closing`, V7's text where L can not yield, memory
+ * @param ud         for on_cancel; lent until the operation has ended
+ * @return KAHU_OK, or
+ *         KAHU_EYIELD  L can not yield here (V7)
+ *         KAHU_ESTATE  the VM has no scheduler
+ *         KAHU_ECLOSED, KAHU_ENOMEM
+ *
+ * Thread: loop. Stack: [-0, +0, -]. Since 0.1.
+ */
+KAHU_API KAHU_NODISCARD kahu_status kahu_op_begin(lua_State *L,
+                                                  kahu_op_cancel_fn on_cancel,
+                                                  void *ud, kahu_op *out);
+
+/**
+ * Raises kahu_status_text(status) with the position of the caller, for C
+ * functions that Luau calls. Never returns: `return kahu_raise(L, status);`
  *
  * Thread: loop. Stack: [-0, +0, e]. Since 0.1.
  */
-KAHU_API kahu_status kahu_op_begin(lua_State *L, kahu_op_cancel_fn on_cancel,
-                                   void *ud, kahu_op *out);
+KAHU_API int kahu_raise(lua_State *L, kahu_status status);
 
 /** `return kahu_op_yield(L);` after begin. Stack: [-0, +?, -]. Since 0.1. */
 KAHU_API int kahu_op_yield(lua_State *L);

@@ -131,20 +131,25 @@ static struct kahu__op *op_new(kahu_sched *s, lua_State *L) {
     return NULL;
 }
 
+static kahu_status op_check(const kahu_sched *s, lua_State *L) {
+    if (s == NULL)
+        return KAHU_ESTATE;
+    if (s->closing)
+        return KAHU_ECLOSED;
+    return lua_isyieldable(L) ? KAHU_OK : KAHU_EYIELD;
+}
+
 kahu_status kahu_op_begin(lua_State *L, kahu_op_cancel_fn on_cancel, void *ud,
                           kahu_op *out) {
     kahu_sched *s = kahu_get(L);
+    kahu_status status = op_check(s, L);
     struct kahu__op *op;
 
-    if (s == NULL)
-        luaL_error(L, "this VM has no scheduler");
-    if (s->closing)
-        luaL_error(L, "scheduler is closing");
-    if (!lua_isyieldable(L))
-        luaL_error(L, "attempt to yield across metamethod/C-call boundary");
+    if (status != KAHU_OK)
+        return status;
     op = op_new(s, L);
     if (op == NULL)
-        luaL_error(L, "not enough memory");
+        return KAHU_ENOMEM;
 
     op->on_cancel = on_cancel;
     op->cancel_ud = ud;
@@ -153,6 +158,10 @@ kahu_status kahu_op_begin(lua_State *L, kahu_op_cancel_fn on_cancel, void *ud,
     out->id = op->id;
     kahu__changed(s);
     return KAHU_OK;
+}
+
+int kahu_raise(lua_State *L, kahu_status status) {
+    luaL_error(L, "%s", kahu_status_text(status));
 }
 
 int kahu_op_yield(lua_State *L) {

@@ -25,7 +25,7 @@ kahu_sched *kahu__args_open_sched(lua_State *L) {
     kahu_sched *s = kahu__args_sched(L);
 
     if (s == NULL || s->closing)
-        luaL_error(L, "scheduler is closing");
+        kahu_raise(L, KAHU_ECLOSED);
     return s;
 }
 
@@ -66,5 +66,5 @@ uint64_t kahu__args_duration_ns(double seconds) {
 
 void kahu__args_check(lua_State *L, kahu_status status) {
     if (status != KAHU_OK)
-        luaL_error(L, "%s", kahu_status_text(status));
+        kahu_raise(L, status);
 }

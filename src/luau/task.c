@@ -27,7 +27,7 @@ static void task_check_alive(lua_State *L, lua_State *co, const char *verb) {
 
 static void task_check_yieldable(lua_State *L) {
     if (!lua_isyieldable(L))
-        luaL_error(L, "attempt to yield across metamethod/C-call boundary");
+        kahu_raise(L, KAHU_EYIELD);
 }
 
 /* ------------------------------------------------------------------------ */

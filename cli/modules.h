@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * modules.h - `require`: Luau's own library for names and configuration, and
+ * modules that may wait while they load.
+ */
+#ifndef KAHU_CLI_MODULES_H
+#define KAHU_CLI_MODULES_H
+
+#include "kahu/kahu.h"
+#include "options.h"
+
+struct modules;
+
+/* NULL when memory is out. Lives until the scheduler is gone. */
+struct modules *modules_new(kahu_sched *s, const struct options *o);
+void modules_free(struct modules *m);
+
+/* Makes the global `require`. Raises. */
+void modules_open(lua_State *L, struct modules *m);
+
+#endif

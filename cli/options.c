@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "kahu/kahu.h"
+
+#ifndef KAHU_LUAU_VERSION
+#define KAHU_LUAU_VERSION "(unknown)"
+#endif
+
+/* ------------------------------------------------------------------------ */
+/* Texts                                                                    */
+/* ------------------------------------------------------------------------ */
+
+static const char options_help[] =
+    "Usage: kahu [run] [options] SCRIPT [arguments]\n"
+    "       kahu [run] [options] -e CODE [arguments]\n"
+    "\n"
+    "Runs a Luau script under a task scheduler until all its threads are "
+    "done.\n"
+    "SCRIPT is a file, a directory with an init.luau, or - for standard "
+    "input.\n"
+    "\n"
+    "  -e CODE                run CODE\n"
+    "  -O0 -O1 -O2            optimization of the compiler (1)\n"
+    "  -g0 -g1 -g2            debug information (1)\n"
+    "      --codegen          compile to native code where supported\n"
+    "      --virtual-time     do not wait: jump from deadline to deadline\n"
+    "      --min-wait SECONDS least time of task.wait and task.delay (0.001)\n"
+    "      --strict-wakes     drop a wait that was resumed early\n"
+    "      --preload          put values on a thread when it is scheduled\n"
+    "      --max-defer-depth N\n"
+    "                         generations of task.defer in a row (80)\n"
+    "      --strict-defer-depth\n"
+    "                         a task.defer beyond them is an error\n"
+    "      --stats            say at the end what was done, on stderr\n"
+    "      --version          versions of kahu, Luau and libuv\n"
+    "  -h, --help             this text\n"
+    "\n"
+    "Exit status: 0; 1 after an error nobody caught; 2 when there was nothing "
+    "to\n"
+    "run; 130 or 143 when interrupted.\n";
+
+static void options_print_version(void) {
+    int v = kahu_version();
+
+    printf("kahu %d.%d.%d\nLuau %s\nlibuv %s\n", v / 1000000, v / 100 % 10000,
+           v % 100, KAHU_LUAU_VERSION, uv_version_string());
+}
+
+/* A mistake was told; how to go on. */
+static bool options_refuse(int *code) {
+    fputs("Try 'kahu --help'.\n", stderr);
+    *code = EXIT_USAGE;
+    return false;
+}
+
+/* ------------------------------------------------------------------------ */
+/* Numbers                                                                  */
+/* ------------------------------------------------------------------------ */
+
+/* -O and -g take one digit, at once. */
+static bool options_level(const char *name, const char *text, int *out) {
+    if (text[0] < '0' || text[0] > '2' || text[1] != '\0') {
+        fprintf(stderr, "kahu: %s takes 0, 1 or 2, not '%s'\n", name, text);
+        return false;
+    }
+    *out = text[0] - '0';
+    return true;
+}
+
+/* The library knows zero as "the default", so no least wait is 1 ns. */
+static bool options_min_wait(const char *text, uint64_t *out) {
+    char *end;
+    double seconds = strtod(text, &end);
+
+    if (end == text || *end != '\0' || !(seconds >= 0) || seconds > 1e9) {
+        fprintf(stderr, "kahu: --min-wait takes seconds, not '%s'\n", text);
+        return false;
+    }
+    *out = seconds == 0 ? 1 : (uint64_t)ceil(seconds * 1e9);
+    return true;
+}
+
+static bool options_depth(const char *text, uint32_t *out) {
+    char *end;
+    unsigned long n;
+
+    errno = 0;
+    n = strtoul(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 ||
+        n == 0 || n > INT32_MAX) {
+        fprintf(stderr,
+                "kahu: --max-defer-depth takes a number from 1, "
+                "not '%s'\n",
+                text);
+        return false;
+    }
+    *out = (uint32_t)n;
+    return true;
+}
+
+/* ------------------------------------------------------------------------ */
+/* Options                                                                  */
+/* ------------------------------------------------------------------------ */
+
+enum {
+    OPT_CODEGEN = 256,
+    OPT_VIRTUAL_TIME,
+    OPT_MIN_WAIT,
+    OPT_STRICT_WAKES,
+    OPT_PRELOAD,
+    OPT_MAX_DEFER_DEPTH,
+    OPT_STRICT_DEFER_DEPTH,
+    OPT_STATS,
+    OPT_VERSION
+};
+
+static const struct option options_long[] = {
+    {"codegen", no_argument, NULL, OPT_CODEGEN},
+    {"virtual-time", no_argument, NULL, OPT_VIRTUAL_TIME},
+    {"min-wait", required_argument, NULL, OPT_MIN_WAIT},
+    {"strict-wakes", no_argument, NULL, OPT_STRICT_WAKES},
+    {"preload", no_argument, NULL, OPT_PRELOAD},
+    {"max-defer-depth", required_argument, NULL, OPT_MAX_DEFER_DEPTH},
+    {"strict-defer-depth", no_argument, NULL, OPT_STRICT_DEFER_DEPTH},
+    {"stats", no_argument, NULL, OPT_STATS},
+    {"version", no_argument, NULL, OPT_VERSION},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+/* One option that only sets something; false after a mistake. */
+static bool options_set(struct options *o, int option) {
+    switch (option) {
+    case 'e':
+        o->code = optarg;
+        return true;
+    case 'O':
+        return options_level("-O", optarg, &o->optimization);
+    case 'g':
+        return options_level("-g", optarg, &o->debug);
+    case OPT_CODEGEN:
+        return o->codegen = true;
+    case OPT_VIRTUAL_TIME:
+        return o->virtual_time = true;
+    case OPT_MIN_WAIT:
+        return options_min_wait(optarg, &o->min_wait_ns);
+    case OPT_STRICT_WAKES:
+        return o->strict_wakes = true;
+    case OPT_PRELOAD:
+        return o->preload = true;
+    case OPT_MAX_DEFER_DEPTH:
+        return options_depth(optarg, &o->max_defer_depth);
+    case OPT_STRICT_DEFER_DEPTH:
+        return o->strict_defer_depth = true;
+    case OPT_STATS:
+        return o->stats = true;
+    default: /* getopt has told the mistake */
+        return false;
+    }
+}
+
+/* What is left after the options: the script, unless -e gave it, and what is
+ * the script's. */
+static bool options_rest(struct options *o, int argc, char **argv, int *code) {
+    if (o->code == NULL) {
+        if (optind >= argc) {
+            fputs("kahu: no script given\n", stderr);
+            return options_refuse(code);
+        }
+        o->script = argv[optind++];
+    }
+    o->argc = argc - optind;
+    o->argv = argv + optind;
+    return true;
+}
+
+bool options_parse(struct options *out, int argc, char **argv, int *code) {
+    static char name[] = "kahu"; /* what getopt's messages begin with */
+    int option;
+
+    *out = (struct options){.optimization = 1, .debug = 1};
+    argv[0] = name;
+    if (argc > 1 && strcmp(argv[1], "run") == 0)
+        optind = 2;
+
+    /* "+": what follows the script is the script's. */
+    while ((option = getopt_long(argc, argv, "+e:O:g:h", options_long, NULL)) !=
+           -1) {
+        *code = EXIT_SUCCESS;
+        if (option == 'h') {
+            fputs(options_help, stdout);
+            return false;
+        }
+        if (option == OPT_VERSION) {
+            options_print_version();
+            return false;
+        }
+        if (!options_set(out, option))
+            return options_refuse(code);
+        if (option == 'e')
+            break; /* the rest is the code's */
+    }
+    return options_rest(out, argc, argv, code);
+}

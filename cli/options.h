@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * options.h - the command line.
+ */
+#ifndef KAHU_CLI_OPTIONS_H
+#define KAHU_CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Exit codes the program makes by itself. */
+enum {
+    EXIT_SCRIPT = 1, /* an error nobody caught, or one of compilation */
+    EXIT_USAGE = 2   /* a wrong command line, or a script that can't be read */
+};
+
+struct options {
+    const char *code;   /* -e CODE, or NULL */
+    const char *script; /* path, "-" for standard input; NULL with -e */
+    int argc;           /* the script's own arguments */
+    char **argv;
+
+    int optimization; /* -O */
+    int debug;        /* -g */
+    bool codegen;
+    bool virtual_time;
+    bool stats;
+
+    uint64_t min_wait_ns; /* 0: the library's default */
+    uint32_t max_defer_depth;
+    bool strict_defer_depth;
+    bool strict_wakes;
+    bool preload;
+};
+
+/* True with *out filled in; false when the program should exit with *code:
+ * help or version were shown, or a mistake was. */
+bool options_parse(struct options *out, int argc, char **argv, int *code);
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+#include "report.h"
+
+#include <inttypes.h>
+#include <lua.h>
+#include <stdio.h>
+#include <uv.h>
+
+/* ------------------------------------------------------------------------ */
+/* Errors and warnings                                                      */
+/* ------------------------------------------------------------------------ */
+
+/* The traceback's lines, each set in. */
+static void report_indented(const char *lines) {
+    while (*lines != '\0') {
+        const char *end = lines;
+
+        while (*end != '\0' && *end != '\n')
+            end++;
+        fprintf(stderr, "  %.*s\n", (int)(end - lines), lines);
+        lines = *end == '\n' ? end + 1 : end;
+    }
+}
+
+/* What scripts printed before comes out before. */
+void report_error(void *ud, lua_State *co, const char *message,
+                  const char *traceback) {
+    const struct report *r = ud;
+
+    (void)co;
+    if (kahu_is_stopped(r->s))
+        return;
+    fflush(stdout);
+    fprintf(stderr, "%s\n", message);
+    if (*traceback != '\0') {
+        fputs("stack traceback:\n", stderr);
+        report_indented(traceback);
+    }
+}
+
+void report_failure(const char *what, const char *why) {
+    fprintf(stderr, "kahu: %s: %s\n", what, why);
+}
+
+void report_yielded(lua_State *script) {
+    lua_Debug ar;
+    int level = 0;
+
+    while (lua_getinfo(script, level, "sl", &ar) && ar.currentline <= 0)
+        level++;
+    fflush(stdout);
+    fprintf(stderr,
+            "%s:%d: warning: the script yielded here and nothing is left that "
+            "would resume it\n",
+            ar.short_src, ar.currentline);
+}
+
+void report_interrupted(const kahu_sched *s) {
+    size_t sleeping = kahu_count(s, KAHU_WAIT) + kahu_count(s, KAHU_DELAY);
+    size_t deferred = kahu_count(s, KAHU_DEFER);
+    size_t operating = kahu_count(s, KAHU_OPERATION);
+
+    fflush(stdout);
+    fprintf(stderr,
+            "kahu: interrupted: %zu waiting (%zu sleeping, %zu deferred, %zu "
+            "in operations)\n",
+            sleeping + deferred + operating, sleeping, deferred, operating);
+}
+
+/* ------------------------------------------------------------------------ */
+/* Statistics                                                               */
+/* ------------------------------------------------------------------------ */
+
+static double report_seconds(uv_timeval_t t) {
+    return (double)t.tv_sec + (double)t.tv_usec / 1e6;
+}
+
+static void report_kinds(const kahu_stats *stats) {
+    static const char *const names[KAHU_KINDS] = {"defer", "delay", "wait",
+                                                  "operation"};
+
+    fprintf(stderr, "%-10s %12s %12s %12s %12s\n", "wakes", "made", "delivered",
+            "cancelled", "dropped");
+    for (int kind = 0; kind < KAHU_KINDS; kind++)
+        fprintf(stderr,
+                "%-10s %12" PRIu64 " %12" PRIu64 " %12" PRIu64 " %12" PRIu64
+                "\n",
+                names[kind], stats->made[kind], stats->delivered[kind],
+                stats->cancelled[kind], stats->dropped[kind]);
+}
+
+static void report_time(uint64_t start_ns) {
+    uv_rusage_t usage;
+
+    fprintf(stderr, "wall       %12.3f s\n",
+            (double)(uv_hrtime() - start_ns) / 1e9);
+    if (uv_getrusage(&usage) != 0)
+        return;
+    fprintf(stderr, "CPU        %12.3f s\n",
+            report_seconds(usage.ru_utime) + report_seconds(usage.ru_stime));
+    fprintf(stderr, "peak       %12" PRIu64 " KiB of the process\n",
+            usage.ru_maxrss);
+}
+
+void report_stats(const kahu_sched *s, uint64_t start_ns) {
+    kahu_stats stats = {.size = sizeof(stats)};
+
+    kahu_get_stats(s, &stats);
+    fflush(stdout);
+    report_kinds(&stats);
+    fprintf(stderr,
+            "cycles     %12" PRIu64 "\nresumes    %12" PRIu64
+            "\nerrors     %12" PRIu64 "\npending    %12" PRIu64
+            " at most\nmemory     %12" PRIu64
+            " bytes of the scheduler at most\n",
+            stats.cycles, stats.resumes, stats.errors, stats.pending_peak,
+            stats.bytes_peak);
+    report_time(start_ns);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vm.h - the Luau VM that scripts run in.
+ */
+#ifndef KAHU_CLI_VM_H
+#define KAHU_CLI_VM_H
+
+#include <lua.h>
+
+#include "kahu/kahu.h"
+#include "options.h"
+#include "source.h"
+
+struct modules;
+
+/* What opening the libraries needs to know. */
+struct vm_setup {
+    const struct options *options;
+    kahu_stepped *stepped; /* whose clock os.clock tells; NULL: the real one */
+    struct modules *modules;
+};
+
+/* Opens the libraries in a fresh VM with a scheduler, and closes it to changes
+ * (V15). A status of Luau's, with the error on top. */
+int vm_open(lua_State *L, struct vm_setup *setup);
+
+/* What malloc gives is held by the VM while Luau, which may raise at any step,
+ * works on it. */
+struct vm_text {
+    struct source source;
+    char *bytecode;
+};
+
+/* Pushes the userdata that owns the text, which is empty. Raises. */
+struct vm_text *vm_text_new(lua_State *L);
+
+/* Compiles the source, which is freed, and pushes its function. Raises what
+ * compiling and loading raise. */
+void vm_compile(lua_State *L, struct vm_text *text, const char *chunkname,
+                const struct options *o);
+
+/* What becomes a script. */
+struct vm_script {
+    const struct options *options;
+    struct source source; /* moved out when loading begins */
+    const char *chunkname;
+    lua_State *thread; /* set by loading; kept alive by ref */
+    int ref;
+};
+
+/* Makes a thread with globals of its own, the function of the source and the
+ * script's arguments on it. A status of Luau's, with the error on top of L. */
+int vm_load(lua_State *L, struct vm_script *script);
+
+#endif
