@@ -78,7 +78,7 @@ static int deliver_stored(kahu_sched *s, struct kahu__wake *w) {
 
     if (w->preloaded)
         return deliver_preloaded(w->co, count);
-    if (!lua_checkstack(w->co, count + 1))
+    if (!lua_checkstack(w->co, count))
         return deliver_no_memory(s, w);
     kahu__values_take(s, w->u.values.first, w->co);
     return count;

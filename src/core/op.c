@@ -286,7 +286,7 @@ int kahu__op_take(kahu_sched *s, struct kahu__op *op, lua_State *co) {
     int n = lua_gettop(s->work) - base;
 
     good = good && op->ending == KAHU__VALUES;
-    if (!lua_checkstack(co, n + 1)) {
+    if (!lua_checkstack(co, n)) {
         lua_settop(s->work, base);
         lua_pushliteral(s->work, "not enough memory");
         good = false;
