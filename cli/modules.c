@@ -349,11 +349,12 @@ static int modules_load(lua_State *L, void *ctx, const char *path,
 }
 
 /* kahu_hooks.on_end: who waits for a cancelled module would wait for ever. */
-static void modules_thread_ended(void *ud, lua_State *co, kahu_outcome outcome,
-                                 int nresults) {
+static void modules_thread_ended(void *ud, lua_State *L, lua_State *co,
+                                 kahu_outcome outcome, int nresults) {
     struct modules *m = ud;
     struct module *module = m->first;
 
+    (void)L;
     (void)nresults;
     while (module != NULL && module->thread != co)
         module = module->next;

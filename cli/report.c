@@ -23,10 +23,11 @@ static void report_indented(const char *lines) {
 }
 
 /* What scripts printed before comes out before. */
-void report_error(void *ud, lua_State *co, const char *message,
+void report_error(void *ud, lua_State *L, lua_State *co, const char *message,
                   const char *traceback) {
     const struct report *r = ud;
 
+    (void)L;
     (void)co;
     if (kahu_is_stopped(r->s))
         return;

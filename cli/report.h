@@ -11,7 +11,7 @@
 
 /* kahu_hooks.on_error: message and traceback; silent once s was stopped, when
  * errors are how scripts are made to end. ud is a struct report. */
-void report_error(void *ud, lua_State *co, const char *message,
+void report_error(void *ud, lua_State *L, lua_State *co, const char *message,
                   const char *traceback);
 
 struct report {

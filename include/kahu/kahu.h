@@ -59,8 +59,10 @@ extern "C" {
 
 #if defined(__GNUC__)
 #define KAHU_NODISCARD __attribute__((warn_unused_result))
+#define KAHU_NORETURN __attribute__((noreturn))
 #else
 #define KAHU_NODISCARD
+#define KAHU_NORETURN
 #endif
 
 /**
@@ -139,9 +141,9 @@ typedef void *(*kahu_alloc_fn)(void *ud, void *ptr, size_t osize, size_t nsize);
 /**
  * Pushes an operation's results, or its error value, and returns how many.
  *
- * L is a thread of the VM that can not yield; a Luau error raised here, or a
- * result below zero, fails the operation instead. It may use Luau's API, not
- * the scheduler's. Thread: loop. Stack: [-0, +n, e]
+ * L is a thread of the VM that can not yield, with an empty stack; a Luau error
+ * raised on it, or a result below zero, fails the operation instead. It may
+ * use Luau's API, not the scheduler's. Thread: loop. Stack: [-0, +n, e]
  */
 typedef int (*kahu_push_fn)(lua_State *L, void *ud);
 
@@ -270,7 +272,7 @@ typedef struct kahu_options {
 /**
  * Makes a scheduler for the VM of L and ties the two together.
  *
- * The VM keeps one hidden thread, some tables and a userdata in its registry
+ * The VM keeps two hidden threads, some tables and a userdata in its registry
  * for it. Nothing of the host's is taken: no thread data, no callback.
  *
  * @param out   receives the scheduler, NULL on failure; free with kahu_free()
@@ -361,8 +363,15 @@ KAHU_API int kahu_exit_code(const kahu_sched *s);
 KAHU_API uint64_t kahu_next_deadline_ns(const kahu_sched *s);
 
 /**
+ * True inside a step, a resume or a hook of s, where it can not be stepped.
+ *
+ * Thread: loop. Since 0.1.
+ */
+KAHU_API bool kahu_is_running(const kahu_sched *s);
+
+/**
  * True when a step would deliver something now: deferred calls, ended
- * operations, a due timer, or what a budget cut off.
+ * operations, a due timer, or what a budget cut off. False once stopped.
  *
  * Thread: loop. Since 0.1.
  */
@@ -423,8 +432,8 @@ KAHU_API void kahu_get_stats(const kahu_sched *s, kahu_stats *out);
  *
  * @param from  the thread calling, alive and running; NULL outside of Luau
  * @return KAHU_OK, or
- *         KAHU_EINVAL  co is of another VM
- *         KAHU_ESTATE  co is not suspended, or s is stopped
+ *         KAHU_EINVAL  co is of another VM, or lacks nargs values
+ *         KAHU_ESTATE  co is not suspended; or s is stopped and from is NULL
  *         KAHU_ECLOSED
  *
  * Thread: loop. Stack of co: [-nargs, +0, -]. Since 0.1.
@@ -459,7 +468,8 @@ KAHU_API KAHU_NODISCARD kahu_status kahu_delay(kahu_sched *s, lua_State *co,
 
 /**
  * Unlinks all wakes of co and closes it (S6). A dead thread: nothing to do. A
- * running or normal one is closed when it next yields (S6.8).
+ * running or normal one is closed when it next yields (S6.8), as is one that
+ * is cancelled by a hook of a cancellation by a hook, hundreds deep.
  *
  * @return KAHU_OK, or
  *         KAHU_EINVAL  co is of another VM
@@ -515,7 +525,7 @@ KAHU_API KAHU_NODISCARD kahu_status kahu_op_begin(lua_State *L,
  *
  * Thread: loop. Stack: [-0, +0, e]. Since 0.1.
  */
-KAHU_API int kahu_raise(lua_State *L, kahu_status status);
+KAHU_API KAHU_NORETURN int kahu_raise(lua_State *L, kahu_status status);
 
 /** `return kahu_op_yield(L);` after begin. Stack: [-0, +?, -]. Since 0.1. */
 KAHU_API int kahu_op_yield(lua_State *L);
@@ -567,8 +577,10 @@ typedef enum kahu_outcome {
 } kahu_outcome;
 
 /**
- * Members may be NULL. They run on the loop thread, must not raise, and may
- * call the API back, except to step (S9.8).
+ * Members may be NULL. They run on the loop thread and may call the API back,
+ * except to step. L is a thread of the VM for the hook's own use, which can
+ * not yield; an error raised on it is caught and written to stderr (S9.8).
+ * co is only to be looked at.
  */
 typedef struct kahu_hooks {
     size_t size; /**< sizeof(kahu_hooks) */
@@ -578,14 +590,15 @@ typedef struct kahu_hooks {
      * are lent for the call; co still has its frames and, on top, the error
      * value. Without any such hook the text is written to stderr.
      */
-    void (*on_error)(void *ud, lua_State *co, const char *message,
+    void (*on_error)(void *ud, lua_State *L, lua_State *co, const char *message,
                      const char *traceback);
     /**
-     * A thread resumed by the scheduler ended, or one was cancelled. When it
-     * returned, its nresults values are on co's stack: read, do not pop. A
-     * cancelled thread is reported before it is closed.
+     * A thread resumed by the scheduler ended, or one was cancelled. What it
+     * returned is on L: nresults values, from index 1. A cancelled thread is
+     * reported before it is closed.
      */
-    void (*on_end)(void *ud, lua_State *co, kahu_outcome outcome, int nresults);
+    void (*on_end)(void *ud, lua_State *L, lua_State *co, kahu_outcome outcome,
+                   int nresults);
 } kahu_hooks;
 
 /* clang-format off */

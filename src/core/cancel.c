@@ -30,7 +30,7 @@ static int cancel_reset(lua_State *L, void *ud) {
  * can be asked again, and has the rest done already. */
 void kahu__reset(kahu_sched *s, lua_State *co) {
     for (int tries = 0; tries < 3; tries++) {
-        if (kahu__protect(s, cancel_reset, co) == LUA_OK)
+        if (kahu__protect(s, s->work, cancel_reset, co) == LUA_OK)
             return;
         lua_pop(s->work, 1); /* the error */
     }
@@ -47,12 +47,16 @@ static void cancel_hold(kahu_sched *s, lua_State *co) {
         lua_pushnil(s->work);
 }
 
+/* Providers and hooks are called on the way, and may call back: one of them may
+ * have cancelled the thread already, or resumed it to its end. */
 void kahu__cancel_now(kahu_sched *s, lua_State *co) {
     kahu__enter(s);
     cancel_hold(s, co);
     kahu__unlink(s, co);
-    kahu__hooks_end(s, co, KAHU_CANCELLED, 0);
+    if (lua_costatus(s->work, co) == LUA_COSUS)
+        kahu__hooks_end(s, co, KAHU_CANCELLED);
     kahu__reset(s, co);
+    kahu__unlink(s, co); /* what hooks may have made */
     lua_pop(s->work, 1);
     kahu__leave(s);
 }

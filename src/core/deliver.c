@@ -132,7 +132,7 @@ static void deliver_resume(kahu_sched *s, uint32_t id) {
     lua_pop(s->work, 1); /* what kahu__wake_hold() pushed */
 }
 
-static void deliver_drop(kahu_sched *s, uint32_t id) {
+void kahu__drop(kahu_sched *s, uint32_t id) {
     unsigned kind = kahu__wake_at(s, id)->kind;
 
     if (kind < KAHU_KINDS)
@@ -147,13 +147,13 @@ void kahu__deliver(kahu_sched *s, uint32_t id) {
     switch (lua_costatus(s->work, w->co)) {
     case LUA_COSUS:
         if (deliver_is_stale(s, id))
-            deliver_drop(s, id);
+            kahu__drop(s, id);
         else
             deliver_resume(s, id);
         break;
     case LUA_COFIN:
     case LUA_COERR:
-        deliver_drop(s, id);
+        kahu__drop(s, id);
         break;
     default:
         kahu__park(s, id);

@@ -72,34 +72,54 @@ static void error_traceback(struct error_text *t, lua_State *co) {
 /* Message                                                                  */
 /* ------------------------------------------------------------------------ */
 
-/* The text, or nothing for a value that has none. Raises if a __tostring of
- * the script's does. */
+/* The text of its argument, or nil for a value that has none. */
+static int error_text_of(lua_State *L) {
+    if (!lua_isstring(L, 1) && !luaL_getmetafield(L, 1, "__tostring"))
+        return 0;
+    luaL_tolstring(L, 1, NULL);
+    return 1;
+}
+
+/* A __tostring is the script's code: it runs on a thread of its own, which the
+ * script may keep and do with as it likes. */
 static int error_tostring(lua_State *L, void *ud) {
-    lua_xpush(ud, L, -1);
-    if (!lua_isstring(L, -1)) {
-        if (!luaL_getmetafield(L, -1, "__tostring"))
-            return 0;
-        lua_pop(L, 1);
-    }
-    luaL_tolstring(L, -1, NULL);
+    lua_State *co = lua_newthread(L);
+
+    lua_pushcfunction(co, error_text_of, "tostring");
+    lua_xpush(ud, co, -1);
+    if (lua_pcall(co, 1, 1, 0) != LUA_OK)
+        lua_pushnil(L);
+    else
+        lua_xmove(co, L, 1);
+    lua_settop(co, 0);
     return 1;
 }
 
 static int error_typename(lua_State *L, void *ud) {
     lua_xpush(ud, L, -1);
+    if (lua_isstring(L, -1))
+        return 1;
     lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, -1));
     return 1;
 }
 
-/* Leaves the text of the value on top of co on the work thread. */
+/* Leaves the text of the value on top of co on the work thread. An error while
+ * one is being put into words gets the name of its type: the thread of its own
+ * begins the VM's count of nested calls anew, and the C stack has an end. */
 static const char *error_message(kahu_sched *s, lua_State *co) {
     int top = lua_gettop(s->work);
 
-    if (kahu__protect(s, error_tostring, co) == LUA_OK &&
-        lua_gettop(s->work) > top)
-        return lua_tostring(s->work, -1);
-    lua_settop(s->work, top);
-    if (kahu__protect(s, error_typename, co) == LUA_OK)
+    if (!s->wording) {
+        int status;
+
+        s->wording = true;
+        status = kahu__protect(s, s->work, error_tostring, co);
+        s->wording = false;
+        if (status == LUA_OK && lua_isstring(s->work, -1))
+            return lua_tostring(s->work, -1);
+        lua_settop(s->work, top);
+    }
+    if (kahu__protect(s, s->work, error_typename, co) == LUA_OK)
         return lua_tostring(s->work, -1);
     return "not enough memory";
 }

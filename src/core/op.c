@@ -247,7 +247,7 @@ bool kahu__op_deliver_next(kahu_sched *s) {
     return true;
 }
 
-/* On the work thread, protected. */
+/* On the caller thread, protected. */
 static int op_push(lua_State *L, void *ud) {
     struct kahu__op *op = ud;
     int n = op->push == NULL ? 0 : op->push(L, op->ud);
@@ -281,18 +281,19 @@ static void op_drop(kahu_sched *s, struct kahu__op *op) {
 }
 
 int kahu__op_take(kahu_sched *s, struct kahu__op *op, lua_State *co) {
-    int base = lua_gettop(s->work);
-    bool good = kahu__protect(s, op_push_outcome, op) == LUA_OK;
-    int n = lua_gettop(s->work) - base;
+    lua_State *caller = s->caller;
+    int base = lua_gettop(caller);
+    bool good = kahu__protect(s, caller, op_push_outcome, op) == LUA_OK;
+    int n = lua_gettop(caller) - base;
 
     good = good && op->ending == KAHU__VALUES;
     if (!lua_checkstack(co, n)) {
-        lua_settop(s->work, base);
-        lua_pushliteral(s->work, "not enough memory");
+        lua_settop(caller, base);
+        lua_pushliteral(caller, "not enough memory");
         good = false;
         n = 1;
     }
-    lua_xmove(s->work, co, n);
+    lua_xmove(caller, co, n);
     op_drop(s, op);
     return good ? n : -1;
 }

@@ -7,40 +7,41 @@
  * that steps. Such wakes are tried again in each cycle. As the step may be
  * over by the time the thread is suspended, the VM's postresume callback tells
  * the driver then; it is in place only while there is something to watch for,
- * and calls the host's own first.
+ * and calls the host's own first. What it needs is in the box, as it may have
+ * to stay longer than the scheduler.
  */
 #include "../base/common.h"
 #include "sched.h"
 
 static void park_postresume(lua_State *L) {
-    kahu_sched *s = kahu_get(L);
+    struct kahu__box *box = kahu__sched_box(L);
 
-    if (s == NULL)
+    if (box->chained_postresume != NULL)
+        box->chained_postresume(L);
+    if (box->s == NULL || kahu__thread_oldest(box->s, L) == 0)
         return;
-    if (s->chained_postresume != NULL)
-        s->chained_postresume(L);
-    if (kahu__thread_oldest(s, L) != 0)
-        s->driver.wake(s->driver.ud);
+    box->s->unparked = true;
+    box->s->driver.wake(box->s->driver.ud);
 }
 
 static void park_watch(kahu_sched *s) {
     lua_Callbacks *callbacks = lua_callbacks(s->main);
 
-    if (s->watching)
+    if (s->box->watching)
         return;
-    s->chained_postresume = callbacks->postresume;
+    s->box->chained_postresume = callbacks->postresume;
     callbacks->postresume = park_postresume;
-    s->watching = true;
+    s->box->watching = true;
 }
 
 void kahu__park_unwatch(kahu_sched *s) {
     lua_Callbacks *callbacks = lua_callbacks(s->main);
 
-    /* Somebody who came later chains to us: stay, harmless, until he goes. */
-    if (!s->watching || callbacks->postresume != park_postresume)
+    /* Somebody who came later chains to us: stay, and chain on. */
+    if (!s->box->watching || callbacks->postresume != park_postresume)
         return;
-    callbacks->postresume = s->chained_postresume;
-    s->watching = false;
+    callbacks->postresume = s->box->chained_postresume;
+    s->box->watching = false;
 }
 
 void kahu__park(kahu_sched *s, uint32_t id) {
@@ -57,5 +58,6 @@ void kahu__park_retry(kahu_sched *s) {
         kahu__list_remove(s, id);
         kahu__list_append(s, KAHU__DUE, id);
     }
+    s->unparked = false;
     kahu__park_unwatch(s);
 }

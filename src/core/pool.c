@@ -80,7 +80,7 @@ static struct kahu__chunk *chunk_new(struct kahu__pool *p) {
     c = kahu__calloc(&p->s->alloc, chunk_size(p));
     if (c == NULL)
         return NULL;
-    if (kahu__protect(p->s, chunk_make_table, c) != LUA_OK) {
+    if (kahu__protect(p->s, p->s->work, chunk_make_table, c) != LUA_OK) {
         lua_pop(p->s->work, 1); /* the error */
         kahu__free(&p->s->alloc, c, chunk_size(p));
         return NULL;

@@ -29,9 +29,11 @@ static bool queue_in_generation(const kahu_sched *s, uint32_t first) {
  * none, or one too many. Then all that is left, and what comes after it, keeps
  * its order and waits for the next cycle. */
 static bool queue_next_generation(kahu_sched *s) {
-    if (s->flush_depth == s->options.max_defer_depth)
+    bool empty = s->lists[KAHU__DEFERRED].first == 0;
+
+    if (!empty && s->flush_depth == s->options.max_defer_depth)
         s->flush_carried = true;
-    if (s->flush_carried || s->lists[KAHU__DEFERRED].first == 0) {
+    if (empty || s->flush_carried) {
         s->flush_depth = 0;
         return false;
     }

@@ -35,7 +35,7 @@ static void resume_yielded(kahu_sched *s, lua_State *co) {
 }
 
 static void resume_returned(kahu_sched *s, lua_State *co) {
-    kahu__hooks_end(s, co, KAHU_RETURNED, lua_gettop(co));
+    kahu__hooks_end(s, co, KAHU_RETURNED);
     lua_settop(co, 0);
 }
 
@@ -46,7 +46,7 @@ static void resume_failed(kahu_sched *s, lua_State *co) {
     bool refused = lua_status(co) == LUA_OK || lua_status(co) == LUA_YIELD;
 
     kahu__report(s, co);
-    kahu__hooks_end(s, co, KAHU_FAILED, 0);
+    kahu__hooks_end(s, co, KAHU_FAILED);
     if (refused)
         kahu__reset(s, co);
 }

@@ -58,36 +58,52 @@ static int sched_protected(lua_State *L) {
     return call->fn(L, call->ud);
 }
 
-int kahu__protect(kahu_sched *s, int (*fn)(lua_State *L, void *ud), void *ud) {
+int kahu__protect(kahu_sched *s, lua_State *L,
+                  int (*fn)(lua_State *L, void *ud), void *ud) {
     struct protected_call call = {fn, ud};
 
-    lua_getref(s->work, s->protect_ref);
-    lua_pushlightuserdata(s->work, &call);
-    return lua_pcall(s->work, 1, LUA_MULTRET, 0);
+    lua_getref(L, s->protect_ref);
+    lua_pushlightuserdata(L, &call);
+    return lua_pcall(L, 1, LUA_MULTRET, 0);
 }
 
 /* ------------------------------------------------------------------------ */
 /* The driver                                                               */
 /* ------------------------------------------------------------------------ */
 
-/* Something that a step would deliver without any clock or ender. */
+/* Something that a step would deliver whatever the clock says. */
 static bool sched_has_queued(const kahu_sched *s) {
-    return s->phase != 0 || s->lists[KAHU__DEFERRED].first != 0;
+    return s->phase != 0 || s->lists[KAHU__DEFERRED].first != 0 ||
+           s->unparked || atomic_load(&s->ended_count) > 0;
+}
+
+static bool sched_has_due(const kahu_sched *s) {
+    uint64_t deadline_ns = kahu_next_deadline_ns(s);
+
+    return deadline_ns != KAHU_NEVER_NS &&
+           deadline_ns <= s->driver.now_ns(s->driver.ud);
 }
 
 bool kahu_is_ready(const kahu_sched *s) {
-    return !s->closing &&
-           (sched_has_queued(s) || atomic_load(&s->ended_count) > 0 ||
-            kahu_next_deadline_ns(s) <= s->driver.now_ns(s->driver.ud));
+    return !s->closing && !kahu_is_stopped(s) &&
+           (sched_has_queued(s) || sched_has_due(s));
+}
+
+bool kahu_is_running(const kahu_sched *s) {
+    return s->depth > 0;
 }
 
 /* A stopped scheduler waits for nothing. */
 static void sched_arm(kahu_sched *s) {
     bool live = !kahu_is_stopped(s);
-    uint64_t deadline_ns = live ? kahu_next_deadline_ns(s) : KAHU_NEVER_NS;
-    bool pending = live && s->pending_all > 0;
+    uint64_t deadline_ns;
+    bool pending;
 
-    if (live && sched_has_queued(s) && !s->woken) {
+    kahu__timer_purge(s);
+    deadline_ns = live ? kahu_next_deadline_ns(s) : KAHU_NEVER_NS;
+    pending = live && s->pending_all > 0;
+
+    if (live && !s->woken && (s->missed || sched_has_queued(s))) {
         s->woken = true;
         s->driver.wake(s->driver.ud);
     }
@@ -108,14 +124,21 @@ void kahu__changed(kahu_sched *s) {
 /* Making                                                                   */
 /* ------------------------------------------------------------------------ */
 
+static lua_State *sched_new_thread(lua_State *L, int *ref) {
+    lua_State *co = lua_newthread(L);
+
+    *ref = lua_ref(L, -1);
+    if (!lua_checkstack(co, WORK_STACK))
+        luaL_error(L, "not enough memory");
+    return co;
+}
+
 /* The part of kahu_new() that may raise. */
 static int sched_open(lua_State *L) {
     kahu_sched *s = lua_tolightuserdata(L, 1);
 
-    s->work = lua_newthread(L);
-    s->work_ref = lua_ref(L, -1);
-    if (!lua_checkstack(s->work, WORK_STACK))
-        luaL_error(L, "not enough memory");
+    s->work = sched_new_thread(L, &s->work_ref);
+    s->caller = sched_new_thread(L, &s->caller_ref);
     lua_pushcfunction(L, sched_protected, "protect");
     s->protect_ref = lua_ref(L, -1);
 
@@ -124,7 +147,7 @@ static int sched_open(lua_State *L) {
     if (s->box == NULL) {
         struct kahu__box *box = lua_newuserdata(L, sizeof(*box));
 
-        box->s = NULL;
+        *box = (struct kahu__box){NULL, NULL, false};
         lua_rawsetp(L, LUA_REGISTRYINDEX, &box_key);
         s->box = box;
     }
@@ -139,6 +162,7 @@ static bool sched_enter_vm(kahu_sched *s, lua_State *L) {
         return true;
     lua_pop(L, 1); /* the error */
     lua_unref(L, s->protect_ref);
+    lua_unref(L, s->caller_ref);
     lua_unref(L, s->work_ref);
     return false;
 }
@@ -222,14 +246,21 @@ void kahu__sched_push_box(lua_State *L) {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &box_key);
 }
 
-kahu_sched *kahu_get(lua_State *L) {
+struct kahu__box *kahu__sched_box(lua_State *L) {
     struct kahu__box *box;
 
-    if (!lua_checkstack(L, 1))
-        return NULL;
     kahu__sched_push_box(L);
     box = lua_touserdata(L, -1);
     lua_pop(L, 1);
+    return box;
+}
+
+kahu_sched *kahu_get(lua_State *L) {
+    const struct kahu__box *box;
+
+    if (!lua_checkstack(L, 1))
+        return NULL;
+    box = kahu__sched_box(L);
     return box == NULL ? NULL : box->s;
 }
 
@@ -271,6 +302,7 @@ static void sched_destroy(kahu_sched *s) {
     kahu__pool_deinit(&s->wakes);
     kahu__pool_deinit(&s->values);
     lua_unref(s->main, s->protect_ref);
+    lua_unref(s->main, s->caller_ref);
     lua_unref(s->main, s->work_ref);
     sched_free_memory(s);
     if (driver.release != NULL)
@@ -335,12 +367,15 @@ int kahu_exit_code(const kahu_sched *s) {
 /* The cycle (M5)                                                           */
 /* ------------------------------------------------------------------------ */
 
+/* A step that has time for nothing does one resume all the same, or the rest
+ * would never be done. */
 bool kahu__spent(kahu_sched *s) {
     if (kahu_is_stopped(s) || s->closing)
         return true;
     if (s->stats.resumes >= s->step_end_resumes)
         return true;
     return s->options.max_step_ns != 0 &&
+           s->stats.resumes > s->step_start_resumes &&
            s->driver.now_ns(s->driver.ud) >= s->step_end_ns;
 }
 
@@ -401,6 +436,7 @@ static void cycle_run(kahu_sched *s) {
 static void step_set_budget(kahu_sched *s) {
     const kahu_options *o = &s->options;
 
+    s->step_start_resumes = s->stats.resumes;
     s->step_end_resumes = o->max_step_resumes == 0
                               ? UINT64_MAX
                               : s->stats.resumes + o->max_step_resumes;
@@ -408,12 +444,19 @@ static void step_set_budget(kahu_sched *s) {
         s->step_end_ns = s->driver.now_ns(s->driver.ud) + o->max_step_ns;
 }
 
+/* A loop is run from inside a resume, and the timer or wake-up that brought us
+ * here is used up: when the resume is over, the driver is told again. */
+static int step_refuse(kahu_sched *s) {
+    s->woken = s->armed = false;
+    s->missed = true;
+    return KAHU_ESTATE;
+}
+
 int kahu_step(kahu_sched *s) {
-    uint64_t resumes = s->stats.resumes;
     uint64_t count;
 
     if (s->depth > 0)
-        return KAHU_ESTATE;
+        return step_refuse(s);
     if (s->closing)
         return KAHU_ECLOSED;
     if (kahu_is_stopped(s)) {
@@ -422,12 +465,12 @@ int kahu_step(kahu_sched *s) {
     }
 
     kahu__enter(s);
-    s->woken = false;
+    s->woken = s->missed = false;
     s->armed = false; /* a timer of the driver's that fired is gone */
     s->stats.cycles++;
     step_set_budget(s);
     cycle_run(s);
-    count = s->stats.resumes - resumes;
+    count = s->stats.resumes - s->step_start_resumes;
     kahu__leave(s);
     return count > INT32_MAX ? INT32_MAX : (int)count;
 }

@@ -137,12 +137,20 @@ struct kahu__op_list {
  * when the scheduler goes, so that no function is left with a stale pointer. */
 struct kahu__box {
     kahu_sched *s; /* NULL when there is none (any more) */
+    void (*chained_postresume)(lua_State *L); /* see park.c */
+    bool watching;                            /* our postresume is in place */
 };
 
 struct kahu_sched {
     lua_State *main;
-    lua_State *work; /* hidden thread for moving values; never resumed */
+    /* Two hidden threads, never resumed. `work` is where values are moved and
+     * kept for a while; no code that a script can reach runs on it, so that no
+     * script ever gets hold of it. `caller` is where hooks and providers run;
+     * between their calls it is empty, and so looks dead to whoever has it. */
+    lua_State *work;
+    lua_State *caller;
     int work_ref;
+    int caller_ref;
     int protect_ref; /* the C closure that kahu__protect() calls */
     struct kahu__box *box;
     kahu_driver driver;
@@ -173,8 +181,9 @@ struct kahu_sched {
     uint32_t flush_depth;   /* generation being flushed; 0 outside a flush */
     uint64_t flush_end_seq; /* where that generation ends */
     bool flush_carried;     /* too deep: the rest is for the next cycle */
-    uint64_t step_end_ns;   /* budget of this step (M7) */
+    uint64_t step_start_resumes; /* budget of this step (M7) */
     uint64_t step_end_resumes;
+    uint64_t step_end_ns;
 
     unsigned depth;    /* kahu__enter() less kahu__leave() */
     bool closing;      /* no new work; see kahu_close() */
@@ -186,11 +195,12 @@ struct kahu_sched {
     bool armed;        /* the driver knows the two below */
     uint64_t armed_ns; /* what it was told last */
     bool armed_pending;
-    bool woken; /* wake() was called since the last step */
+    bool woken;  /* wake() was called since the last step */
+    bool missed; /* a step of the driver's came while one was under way */
 
-    void (*chained_postresume)(lua_State *L); /* see park.c */
-    bool watching;                            /* our postresume is in place */
+    bool unparked; /* a parked wake's thread has yielded since */
 
+    bool wording; /* an error's __tostring is under way */
     kahu_hooks *hooks;
     uint32_t nhooks;
     kahu_stats stats;
@@ -224,6 +234,9 @@ bool kahu__spent(kahu_sched *s);
  * whose outermost kahu__leave() will. */
 void kahu__changed(kahu_sched *s);
 
+/* The box of L's VM, which has one: L has room for a value. */
+struct kahu__box *kahu__sched_box(lua_State *L);
+
 /* Pushes the box of L's VM, a userdata, or nil when it never had a scheduler.
  * Raises when memory is out. */
 void kahu__sched_push_box(lua_State *L);
@@ -234,9 +247,10 @@ void kahu__sched_push_box(lua_State *L);
 void kahu__enter(kahu_sched *s);
 void kahu__leave(kahu_sched *s);
 
-/* Calls fn on the work thread, protected. LUA_OK with what fn returned on the
- * work thread's stack, or a status with the error value there. */
-int kahu__protect(kahu_sched *s, int (*fn)(lua_State *L, void *ud), void *ud);
+/* Calls fn on L, one of the hidden threads, protected. LUA_OK with what fn
+ * returned on L's stack, or a status with the error value there. */
+int kahu__protect(kahu_sched *s, lua_State *L,
+                  int (*fn)(lua_State *L, void *ud), void *ud);
 
 /* --- wake.c -------------------------------------------------------------- */
 
@@ -277,6 +291,9 @@ static inline void kahu__wake_hold(kahu_sched *s, uint32_t id) {
 /* Resumes the wake's thread with its values, or drops or parks it (M2). The
  * wake, linked nowhere, is gone afterwards unless it was parked. */
 void kahu__deliver(kahu_sched *s, uint32_t id);
+
+/* Ends a wake that nobody can or should get any more, and counts it. */
+void kahu__drop(kahu_sched *s, uint32_t id);
 
 /* --- park.c -------------------------------------------------------------- */
 
@@ -322,6 +339,10 @@ kahu_status kahu__wait(kahu_sched *s, lua_State *L, uint64_t duration_ns,
 /* Moves the timers that are due, and older than this cycle, to KAHU__DUE. */
 void kahu__timer_collect(kahu_sched *s);
 
+/* Drops the first timers as long as their threads are dead: nobody is to wait
+ * for what will do nothing. */
+void kahu__timer_purge(kahu_sched *s);
+
 /* The heap's owner; ud is the scheduler. */
 bool kahu__timer_before(void *ud, uint32_t a, uint32_t b);
 void kahu__timer_placed(void *ud, uint32_t id, uint32_t place);
@@ -357,8 +378,9 @@ void kahu__reset(kahu_sched *s, lua_State *co);
 
 /* --- hooks.c ------------------------------------------------------------- */
 
-void kahu__hooks_end(kahu_sched *s, lua_State *co, kahu_outcome outcome,
-                     int nresults);
+/* Tells the hooks; what is on co's stack, its results if it returned, is moved
+ * to theirs before. */
+void kahu__hooks_end(kahu_sched *s, lua_State *co, kahu_outcome outcome);
 
 /* False when nobody listens. */
 bool kahu__hooks_error(kahu_sched *s, lua_State *co, const char *message,

@@ -42,7 +42,7 @@ kahu_status kahu_spawn(kahu_sched *s, lua_State *co, lua_State *from,
     if (status != KAHU_OK)
         return status;
     if (lua_costatus(s->work, co) != LUA_COSUS ||
-        (s->depth == 0 && kahu_is_stopped(s)))
+        (from == NULL && kahu_is_stopped(s)))
         return KAHU_ESTATE;
 
     kahu__enter(s);
@@ -72,11 +72,17 @@ kahu_status kahu_delay(kahu_sched *s, lua_State *co, int nargs,
     return status;
 }
 
+/* Hooks that cancel from cancellations nest on the C stack, and it ends. */
+#define CANCEL_DEPTH 100
+
 /* Notes that co is to end when it next yields (S6.8): the wake is for the
  * case that it yields to somebody else's resume. */
 static kahu_status threads_cancel_later(kahu_sched *s, lua_State *co) {
-    uint32_t id = kahu__wake_new(s, co, KAHU__CANCEL);
+    uint32_t id;
 
+    if (s->closing)
+        return KAHU_ECLOSED;
+    id = kahu__wake_new(s, co, KAHU__CANCEL);
     if (id == 0)
         return KAHU_ENOMEM;
     kahu__list_append(s, KAHU__DEFERRED, id);
@@ -90,12 +96,14 @@ kahu_status kahu_cancel(kahu_sched *s, lua_State *co) {
 
     switch (lua_costatus(s->work, co)) {
     case LUA_COSUS:
+        if (s->depth >= CANCEL_DEPTH)
+            return threads_cancel_later(s, co);
         kahu__cancel_now(s, co);
         return KAHU_OK;
     case LUA_COFIN:
     case LUA_COERR:
         return KAHU_OK;
     default:
-        return s->closing ? KAHU_ECLOSED : threads_cancel_later(s, co);
+        return threads_cancel_later(s, co);
     }
 }

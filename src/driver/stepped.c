@@ -10,8 +10,10 @@
 
 struct kahu_stepped {
     struct kahu__alloc alloc; /* the C library's: a driver has no VM yet */
-    kahu_sched *s;            /* NULL until a scheduler takes the driver */
+    kahu_sched *s;            /* NULL before a scheduler, and after it */
     uint64_t now_ns;
+    bool running;  /* inside a call below, which frees this at its end if */
+    bool released; /* the scheduler went away meanwhile */
 };
 
 /* ------------------------------------------------------------------------ */
@@ -41,7 +43,12 @@ static void stepped_attach(void *ud, kahu_sched *s) {
 }
 
 static void stepped_release(void *ud) {
-    kahu_stepped_free(ud);
+    kahu_stepped *m = ud;
+
+    m->s = NULL;
+    m->released = true;
+    if (!m->running)
+        kahu_stepped_free(m);
 }
 
 /* ------------------------------------------------------------------------ */
@@ -94,54 +101,86 @@ static void stepped_set(kahu_stepped *m, uint64_t now_ns) {
         m->now_ns = now_ns;
 }
 
-int kahu_stepped_step(kahu_stepped *m, uint64_t now_ns) {
+/* Refuses before the clock is touched. */
+static kahu_status stepped_begin(kahu_stepped *m) {
     if (m->s == NULL)
         return KAHU_EINVAL;
-    stepped_set(m, now_ns);
-    return kahu_step(m->s);
+    if (m->running || kahu_is_running(m->s))
+        return KAHU_ESTATE;
+    m->running = true;
+    return KAHU_OK;
 }
 
-/* Steps until nothing is ready at this time; resumes are added to *count. A
- * stop ends it, as does a hook's close, and neither is an error here. */
-static kahu_status stepped_settle(kahu_stepped *m, int64_t *count) {
-    while (kahu_is_ready(m->s) && !kahu_is_stopped(m->s)) {
-        int n = kahu_step(m->s);
+static void stepped_end(kahu_stepped *m) {
+    m->running = false;
+    if (m->released)
+        kahu_stepped_free(m);
+}
 
-        if (n < 0)
-            return (kahu_status)n;
-        *count += n;
-    }
-    return KAHU_OK;
+/* Neither freed nor stopped by what ran. */
+static bool stepped_goes_on(const kahu_stepped *m) {
+    return m->s != NULL && !kahu_is_stopped(m->s);
+}
+
+int kahu_stepped_step(kahu_stepped *m, uint64_t now_ns) {
+    int count = stepped_begin(m);
+
+    if (count != KAHU_OK)
+        return count;
+    stepped_set(m, now_ns);
+    count = kahu_step(m->s);
+    stepped_end(m);
+    return count;
+}
+
+/* Steps until nothing is ready at this time; how many threads were resumed. A
+ * step can't fail here: nothing is under way, and what is closed or stopped is
+ * not ready. */
+static int64_t stepped_settle(kahu_stepped *m) {
+    int64_t count = 0;
+
+    while (stepped_goes_on(m) && kahu_is_ready(m->s))
+        count += kahu_step(m->s);
+    return count;
 }
 
 /* Visits every deadline up to end_ns. */
 static int64_t stepped_run_until(kahu_stepped *m, uint64_t end_ns) {
-    int64_t count = 0;
-    kahu_status status;
+    int64_t count = stepped_settle(m);
 
-    if (m->s == NULL)
-        return KAHU_EINVAL;
-    while ((status = stepped_settle(m, &count)) == KAHU_OK) {
+    while (stepped_goes_on(m)) {
         uint64_t next_ns = kahu_next_deadline_ns(m->s);
 
-        if (kahu_is_stopped(m->s) || next_ns == KAHU_NEVER_NS ||
-            next_ns > end_ns)
-            return count;
+        if (next_ns == KAHU_NEVER_NS || next_ns > end_ns)
+            break;
         stepped_set(m, next_ns);
+        count += stepped_settle(m);
     }
-    return status;
+    return count;
 }
 
 int64_t kahu_stepped_advance(kahu_stepped *m, uint64_t by_ns) {
-    uint64_t end_ns =
-        by_ns < KAHU_NEVER_NS - m->now_ns ? m->now_ns + by_ns : KAHU_NEVER_NS;
-    int64_t count = stepped_run_until(m, end_ns);
+    kahu_status status = stepped_begin(m);
+    uint64_t end_ns;
+    int64_t count;
 
-    if (count >= 0 && !kahu_is_stopped(m->s))
+    if (status != KAHU_OK)
+        return status;
+    end_ns =
+        by_ns < KAHU_NEVER_NS - m->now_ns ? m->now_ns + by_ns : KAHU_NEVER_NS;
+    count = stepped_run_until(m, end_ns);
+    if (stepped_goes_on(m))
         stepped_set(m, end_ns);
+    stepped_end(m);
     return count;
 }
 
 int64_t kahu_stepped_run(kahu_stepped *m) {
-    return stepped_run_until(m, KAHU_NEVER_NS);
+    int64_t count = stepped_begin(m);
+
+    if (count != KAHU_OK)
+        return count;
+    count = stepped_run_until(m, KAHU_NEVER_NS);
+    stepped_end(m);
+    return count;
 }

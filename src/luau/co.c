@@ -19,11 +19,25 @@ static int co_close(lua_State *L) {
     if (s != NULL && status != LUA_CORUN && status != LUA_CONOR) {
         kahu__enter(s);
         kahu__unlink(s, co);
-        if (status == LUA_COSUS)
-            kahu__hooks_end(s, co, KAHU_CANCELLED, 0);
+        if (lua_costatus(L, co) == LUA_COSUS)
+            kahu__hooks_end(s, co, KAHU_CANCELLED);
+        kahu__unlink(s, co); /* what hooks may have made */
         kahu__leave(s);
     }
     return close(L);
+}
+
+/* Turns the box and the VM's close on top of L into ours. A close that is ours
+ * already stays: the box knows of every scheduler there will be. */
+static void co_wrap_close(lua_State *L) {
+    lua_CFunction close = lua_tocfunction(L, -1);
+
+    if (close == NULL)
+        luaL_error(L, "coroutine.close is not a C function");
+    if (close == co_close)
+        lua_remove(L, -2);
+    else
+        lua_pushcclosure(L, co_close, "close", 2);
 }
 
 int kahu_open_coroutine(lua_State *L) {
@@ -33,7 +47,7 @@ int kahu_open_coroutine(lua_State *L) {
     luaL_checktype(L, -1, LUA_TTABLE);
     kahu__sched_push_box(L);
     lua_getfield(L, -2, "close");
-    lua_pushcclosure(L, co_close, "close", 2);
+    co_wrap_close(L);
     lua_setfield(L, -2, "close");
     return 1;
 }
