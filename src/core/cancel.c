@@ -36,22 +36,11 @@ void kahu__reset(kahu_sched *s, lua_State *co) {
     }
 }
 
-/* Its wakes may be all that keeps the thread alive; if it has none, then
- * whoever named it does. */
-static void cancel_hold(kahu_sched *s, lua_State *co) {
-    uint32_t id = kahu__thread_oldest(s, co);
-
-    if (id != 0)
-        kahu__wake_hold(s, id);
-    else
-        lua_pushnil(s->work);
-}
-
 /* Providers and hooks are called on the way, and may call back: one of them may
  * have cancelled the thread already, or resumed it to its end. */
 void kahu__cancel_now(kahu_sched *s, lua_State *co) {
     kahu__enter(s);
-    cancel_hold(s, co);
+    kahu__hold(s, co);
     kahu__unlink(s, co);
     if (lua_costatus(s->work, co) == LUA_COSUS)
         kahu__hooks_end(s, co, KAHU_CANCELLED);

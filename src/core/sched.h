@@ -280,8 +280,10 @@ void kahu__wake_free(kahu_sched *s, uint32_t id);
 void kahu__list_append(kahu_sched *s, enum kahu__list_name name, uint32_t id);
 void kahu__list_remove(kahu_sched *s, uint32_t id);
 
-/* Pushes the wake's thread on the work thread, so that it lives on without
- * the wake until popped there. */
+/* Push a thread, or a wake's, on the work thread, so that it lives on until
+ * popped there, whatever becomes of its wakes and of the host's references. */
+void kahu__hold(kahu_sched *s, lua_State *co);
+
 static inline void kahu__wake_hold(kahu_sched *s, uint32_t id) {
     kahu__pool_get(&s->wakes, id);
 }

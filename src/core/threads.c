@@ -46,7 +46,9 @@ kahu_status kahu_spawn(kahu_sched *s, lua_State *co, lua_State *from,
         return KAHU_ESTATE;
 
     kahu__enter(s);
+    kahu__hold(s, co);
     kahu__resume(s, co, from, nargs);
+    lua_pop(s->work, 1);
     kahu__leave(s);
     return KAHU_OK;
 }

@@ -162,11 +162,15 @@ void kahu__list_remove(kahu_sched *s, uint32_t id) {
 /* Wakes                                                                    */
 /* ------------------------------------------------------------------------ */
 
-/* Puts the thread itself into the wake's slot (W1). */
-static void wake_anchor(kahu_sched *s, uint32_t id, lua_State *co) {
+/* A thread names itself by a value on its own stack. If that has no room, and
+ * none can be had, whoever named the thread has to keep it. */
+void kahu__hold(kahu_sched *s, lua_State *co) {
+    if (!lua_checkstack(co, 1)) {
+        lua_pushnil(s->work);
+        return;
+    }
     lua_pushthread(co);
     lua_xmove(co, s->work, 1);
-    kahu__pool_set(&s->wakes, id);
 }
 
 static void wake_count(kahu_sched *s, unsigned kind) {
@@ -188,7 +192,8 @@ uint32_t kahu__wake_new(kahu_sched *s, lua_State *co, unsigned kind) {
     if (id == 0)
         return 0;
 
-    wake_anchor(s, id, co);
+    kahu__hold(s, co);
+    kahu__pool_set(&s->wakes, id); /* W1 */
     w = kahu__wake_at(s, id);
     *w = (struct kahu__wake){
         .co = co,

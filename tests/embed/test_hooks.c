@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Hooks: what they are told, and what they may do.
+ */
+#include <string.h>
+
+#include "host.h"
+
+struct seen {
+    struct host *h;
+    int ends[3];
+    int results;
+    double sum;
+    kahu_status spawned;
+};
+
+static void on_end(void *ud, lua_State *L, lua_State *co, kahu_outcome outcome,
+                   int nresults) {
+    struct seen *seen = ud;
+
+    assert_int_equal(lua_gettop(L), nresults);
+    assert_false(outcome == KAHU_RETURNED && lua_costatus(L, co) != LUA_COFIN);
+    seen->ends[outcome]++;
+    seen->results = nresults;
+    for (int i = 1; i <= nresults; i++)
+        seen->sum += lua_tonumber(L, i);
+    if (nresults > 0)
+        seen->spawned = kahu_spawn(seen->h->s, co, NULL, 0);
+}
+
+/* S8.4 V1: results are seen by the hook, and the thread that returned them is
+ * dead to it, whatever it tries. */
+static void ends_and_results_are_told(void **state) {
+    kahu_hooks hooks = KAHU_HOOKS_INIT;
+    struct seen seen = {0};
+    struct host h;
+
+    (void)state;
+    host_open(&h, NULL);
+    seen.h = &h;
+    hooks.ud = &seen;
+    hooks.on_end = on_end;
+    assert_int_equal(kahu_add_hooks(h.s, &hooks), KAHU_OK);
+    host_run(&h, "return 1, 2, 39");
+    assert_int_equal(seen.results, 3);
+    assert_true(seen.sum == 42);
+    assert_int_equal(seen.spawned, KAHU_ESTATE);
+    host_run(&h, "task.spawn(error, 'x') task.cancel(task.spawn(task.wait))"
+                 "task.defer(function() end)"
+                 "coroutine.close(task.spawn(task.wait, 1))");
+    assert_int_equal(kahu_step(h.s), 1);
+    assert_int_equal(seen.ends[KAHU_RETURNED], 3);
+    assert_int_equal(seen.ends[KAHU_FAILED], 1);
+    assert_int_equal(seen.ends[KAHU_CANCELLED], 2);
+    host_close(&h);
+}
+
+/* S9.1 S9.2: an error is told once, in words, and sets the exit code. */
+static void an_error_is_told_once(void **state) {
+    struct host h;
+
+    (void)state;
+    host_open(&h, NULL);
+    assert_int_equal(kahu_exit_code(h.s), 0);
+    host_run(&h, "task.defer(function() task.wait() error('late') end)");
+    host_finish(&h);
+    assert_int_equal(h.errors, 1);
+    assert_string_equal(h.error, "test:1: late");
+    assert_int_equal(kahu_exit_code(h.s), 1);
+    host_close(&h);
+}
+
+static void raising(void *ud, lua_State *L, lua_State *co, const char *message,
+                    const char *traceback) {
+    (void)ud;
+    (void)co;
+    (void)message;
+    (void)traceback;
+    luaL_error(L, "raised by a hook of this test");
+}
+
+/* S9.8: an error in a hook changes nothing, not even for the next hook. */
+static void an_error_in_a_hook_changes_nothing(void **state) {
+    kahu_hooks hooks = KAHU_HOOKS_INIT;
+    struct host h;
+
+    (void)state;
+    host_open(&h, NULL);
+    hooks.on_error = raising;
+    assert_int_equal(kahu_add_hooks(h.s, &hooks), KAHU_OK);
+    host_run(&h, "log(pcall(task.spawn, error) == true)"
+                 "task.defer(log, 'on')");
+    host_finish(&h);
+    assert_log(&h, "true on");
+    assert_int_equal(h.errors, 1);
+    assert_false(kahu_is_running(h.s));
+    host_close(&h);
+}
+
+static void calling_back(void *ud, lua_State *L, lua_State *co,
+                         const char *message, const char *traceback) {
+    struct host *h = ud;
+
+    (void)L;
+    (void)co;
+    (void)traceback;
+    if (strstr(message, "first") != NULL)
+        host_run(h, "log('from the hook') task.defer(log, 'later')"
+                    "error('second')");
+}
+
+/* S9.8: a hook may call the API back. */
+static void a_hook_may_call_back(void **state) {
+    kahu_hooks hooks = KAHU_HOOKS_INIT;
+    struct host h;
+
+    (void)state;
+    host_open(&h, NULL);
+    hooks.ud = &h;
+    hooks.on_error = calling_back;
+    assert_int_equal(kahu_add_hooks(h.s, &hooks), KAHU_OK);
+    lua_State *co = host_load(&h, "error('first')");
+    assert_int_equal(kahu_spawn(h.s, co, NULL, 0), KAHU_OK);
+    host_finish(&h);
+    assert_log(&h, "from the hook later");
+    assert_int_equal(h.errors, 2);
+    host_close(&h);
+}
+
+/* V9 S3.7: an error whose __tostring makes errors comes to an end. */
+static void errors_in_tostring_come_to_an_end(void **state) {
+    struct host h;
+
+    (void)state;
+    host_open(&h, NULL);
+    host_run(&h, "local e local n = 0\n"
+                 "local function nest(d) n += 1\n"
+                 "  if d == 0 then error(e) end task.spawn(nest, d - 1) end\n"
+                 "e = setmetatable({}, {__tostring = function()\n"
+                 "  task.spawn(nest, 150) return 'e' end})\n"
+                 "task.spawn(nest, 150) log(n)");
+    assert_log(&h, "302");
+    assert_string_equal(h.error, "e");
+    host_close(&h);
+}
+
+/* No script gets hold of a thread of ours (through coroutine.running() in a
+ * __tostring) that it could do harm to. */
+static void a_tostring_keeps_no_thread_of_ours(void **state) {
+    struct host h;
+
+    (void)state;
+    host_open(&h, NULL);
+    host_run(&h,
+             "local e = setmetatable({}, {__tostring = function()\n"
+             "  running = coroutine.running() return 'e' end})\n"
+             "task.spawn(error, e)\n"
+             "task.defer(function()\n"
+             "  log(coroutine.status(running), pcall(task.spawn, running))\n"
+             "  task.cancel(running) coroutine.close(running)\n"
+             "  for i = 1, 9 do task.defer(log, i) end end)");
+    host_finish(&h);
+    assert_log(&h, "dead false cannot spawn non-suspended coroutine "
+                   "1 2 3 4 5 6 7 8 9");
+    host_close(&h);
+}
+
+static int thread_ref;
+
+static void release_and_collect(void *ud, lua_State *L, lua_State *co,
+                                kahu_outcome outcome, int nresults) {
+    (void)ud;
+    (void)co;
+    (void)outcome;
+    (void)nresults;
+    lua_unref(L, thread_ref);
+    lua_gc(L, LUA_GCCOLLECT, 0);
+}
+
+/* S9.5: a thread lives as long as it is being resumed or cancelled, even if a
+ * hook lets go of the last reference. */
+static void a_hook_may_release_the_thread(void **state) {
+    static const char *const scripts[] = {"return 1", "coroutine.yield()"};
+    kahu_hooks hooks = KAHU_HOOKS_INIT;
+    struct host h;
+
+    (void)state;
+    host_open(&h, NULL);
+    hooks.on_end = release_and_collect;
+    assert_int_equal(kahu_add_hooks(h.s, &hooks), KAHU_OK);
+    for (int i = 0; i < 2; i++) {
+        lua_State *main = host_load(&h, scripts[i]);
+        lua_State *co = lua_newthread(h.L);
+
+        thread_ref = lua_ref(h.L, -1);
+        lua_pop(h.L, 1);
+        lua_xmove(main, co, 1);
+        assert_int_equal(kahu_spawn(h.s, co, NULL, 0), KAHU_OK);
+        if (i == 1)
+            assert_int_equal(kahu_cancel(h.s, co), KAHU_OK);
+    }
+    host_close(&h);
+}
+
+/* A struct of an unknown size is refused, unless what is unknown is zero. */
+static void sizes_of_structs_are_checked(void **state) {
+    struct {
+        kahu_hooks hooks;
+        void *added;
+    } larger = {KAHU_HOOKS_INIT, NULL};
+    kahu_hooks smaller = KAHU_HOOKS_INIT;
+    struct host h;
+
+    (void)state;
+    host_open(&h, NULL);
+    smaller.size--;
+    assert_int_equal(kahu_add_hooks(h.s, &smaller), KAHU_EINVAL);
+    assert_int_equal(kahu_add_hooks(h.s, NULL), KAHU_EINVAL);
+    larger.hooks.size = sizeof(larger);
+    assert_int_equal(kahu_add_hooks(h.s, &larger.hooks), KAHU_OK);
+    larger.added = &h;
+    assert_int_equal(kahu_add_hooks(h.s, &larger.hooks), KAHU_EINVAL);
+    host_close(&h);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ends_and_results_are_told),
+        cmocka_unit_test(an_error_is_told_once),
+        cmocka_unit_test(an_error_in_a_hook_changes_nothing),
+        cmocka_unit_test(a_hook_may_call_back),
+        cmocka_unit_test(errors_in_tostring_come_to_an_end),
+        cmocka_unit_test(a_tostring_keeps_no_thread_of_ours),
+        cmocka_unit_test(a_hook_may_release_the_thread),
+        cmocka_unit_test(sizes_of_structs_are_checked),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The drivers: when they are told what, and what a loop makes of it.
+ */
+#define _POSIX_C_SOURCE 200809L /* for what uv.h uses of pthread.h */
+#include <pthread.h>
+#include <uv.h>
+
+#include "host.h"
+
+/* ------------------------------------------------------------------------ */
+/* A driver that writes down what it is told                                */
+/* ------------------------------------------------------------------------ */
+
+struct recorder {
+    uint64_t now_ns;
+    uint64_t deadline_ns;
+    bool pending;
+    int arms;
+    int wakes;
+    int released;
+};
+
+static uint64_t record_now(void *ud) {
+    return ((struct recorder *)ud)->now_ns;
+}
+
+static void record_arm(void *ud, uint64_t deadline_ns, bool pending) {
+    struct recorder *r = ud;
+
+    r->deadline_ns = deadline_ns;
+    r->pending = pending;
+    r->arms++;
+}
+
+static void record_wake(void *ud) {
+    ((struct recorder *)ud)->wakes++;
+}
+
+static void record_release(void *ud) {
+    ((struct recorder *)ud)->released++;
+}
+
+/* A host whose driver is r. */
+static void open_recorded(struct host *h, struct recorder *r) {
+    kahu_options o = KAHU_OPTIONS_INIT;
+    kahu_driver d = KAHU_DRIVER_INIT;
+
+    host_open(h, NULL);
+    kahu_free(h->s);
+    d.ud = r;
+    d.now_ns = record_now;
+    d.arm = record_arm;
+    d.wake = record_wake;
+    d.release = record_release;
+    o.driver = &d;
+    assert_int_equal(kahu_new(&h->s, h->L, &o), KAHU_OK);
+}
+
+/* S5.2: the driver knows the first deadline, as soon as there is one. */
+static void the_first_deadline_is_told(void **state) {
+    struct recorder r = {.now_ns = 1000};
+    struct host h;
+
+    (void)state;
+    open_recorded(&h, &r);
+    host_run(&h, "a = task.delay(2, log) b = task.delay(1, log)");
+    assert_int_equal(r.deadline_ns, 1000001000);
+    assert_true(r.pending);
+    assert_int_equal(r.wakes, 0);
+    host_run(&h, "task.cancel(b)");
+    assert_int_equal(r.deadline_ns, 2000001000);
+    host_run(&h, "task.cancel(a) never = task.delay(math.huge, log)");
+    assert_true(r.deadline_ns == KAHU_NEVER_NS && r.pending); /* S5.3 */
+    host_run(&h, "task.cancel(never)");
+    assert_false(r.pending); /* S9.4 */
+    assert_int_equal(r.wakes, 0);
+    host_close(&h);
+    assert_int_equal(r.released, 1);
+}
+
+/* A wake-up is asked for once, and again after the step it led to. */
+static void a_wake_up_is_asked_for_once(void **state) {
+    struct recorder r = {0};
+    struct host h;
+
+    (void)state;
+    open_recorded(&h, &r);
+    host_run(&h, "for i = 1, 10 do task.defer(log, i) end");
+    host_run(&h, "task.defer(log, 11)");
+    assert_int_equal(r.wakes, 1);
+    assert_int_equal(kahu_step(h.s), 11);
+    assert_int_equal(r.wakes, 1);
+    host_run(&h, "task.defer(log)");
+    assert_int_equal(r.wakes, 2);
+    host_close(&h);
+}
+
+/* A thread that the host resumes itself tells the driver all the same. */
+static void a_thread_the_host_resumes(void **state) {
+    struct recorder r = {0};
+    struct host h;
+    lua_State *co;
+
+    (void)state;
+    open_recorded(&h, &r);
+    co = host_load(&h, "task.defer(log, 'd') log(task.wait(1) >= 1)");
+    assert_int_equal(lua_resume(co, NULL, 0), LUA_YIELD);
+    lua_settop(co, 0);
+    assert_int_equal(r.wakes, 1);
+    assert_int_equal(r.deadline_ns, 1000000000);
+    r.now_ns = 2000000000;
+    assert_int_equal(kahu_step(h.s), 2);
+    assert_log(&h, "d true");
+    host_close(&h);
+}
+
+/* ------------------------------------------------------------------------ */
+/* libuv                                                                    */
+/* ------------------------------------------------------------------------ */
+
+static int run_inside(lua_State *L) {
+    struct host *h = host_of(L);
+
+    uv_sleep(5);
+    uv_run(h->loop, UV_RUN_NOWAIT);
+    return 0;
+}
+
+/* M8: a loop run inside a resume uses up the wake-ups; they are not lost. */
+static void a_loop_run_inside_loses_nothing(void **state) {
+    struct host h;
+
+    (void)state;
+    host_open_uv(&h, NULL);
+    host_global(&h, "run", run_inside);
+    host_run(&h, "task.delay(0.002, log, 'timer') task.defer(log, 'defer')");
+    host_run(&h, "run() log('run')");
+    host_finish(&h);
+    assert_log(&h, "run defer timer");
+    host_close(&h);
+}
+
+static void cancel_never(uv_timer_t *timer) {
+    struct host *h = timer->data;
+
+    host_run(h, "task.cancel(never) log('cancelled')");
+    uv_close((uv_handle_t *)timer, NULL);
+}
+
+/* S5.3 S9.4: a wait without end keeps the loop until it is cancelled. */
+static void a_wait_without_end_keeps_the_loop(void **state) {
+    struct host h;
+    uv_timer_t timer;
+
+    (void)state;
+    host_open_uv(&h, NULL);
+    host_run(&h, "never = task.spawn(task.wait, math.huge)");
+    uv_timer_init(h.loop, &timer);
+    timer.data = &h;
+    uv_timer_start(&timer, cancel_never, 5, 0);
+    uv_unref((uv_handle_t *)&timer); /* only the wait keeps the loop */
+    host_finish(&h);
+    assert_log(&h, "cancelled");
+    host_close(&h);
+}
+
+static void *stop_soon(void *ud) {
+    struct host *h = ud;
+
+    uv_sleep(5);
+    kahu_stop(h->s, 3);
+    return NULL;
+}
+
+/* S9.6: a stop from another OS thread ends the loop. */
+static void a_stop_from_another_os_thread(void **state) {
+    struct host h;
+    pthread_t thread;
+
+    (void)state;
+    host_open_uv(&h, NULL);
+    host_run(&h, "task.wait(3600)");
+    assert_int_equal(pthread_create(&thread, NULL, stop_soon, &h), 0);
+    host_finish(&h);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(kahu_exit_code(h.s), 3);
+    assert_false(kahu_is_done(h.s));
+    host_close(&h);
+}
+
+/* ------------------------------------------------------------------------ */
+/* Stepped                                                                  */
+/* ------------------------------------------------------------------------ */
+
+/* M9: advance visits every deadline; step is one frame. */
+static void the_two_ways_to_move_the_clock(void **state) {
+    static const char ticker[] = "while true do task.wait(0.1) log('t') end";
+    struct host h;
+
+    (void)state;
+    host_open(&h, NULL);
+    host_run(&h, ticker);
+    assert_int_equal(kahu_stepped_advance(h.m, 350000000), 3);
+    assert_int_equal(kahu_stepped_now_ns(h.m), 350000000);
+    assert_log(&h, "t t t");
+    assert_int_equal(kahu_stepped_step(h.m, 900000000), 1);
+    assert_log(&h, "t t t t");
+    assert_int_equal(kahu_stepped_step(h.m, 1), 0); /* never back */
+    assert_int_equal(kahu_stepped_now_ns(h.m), 900000000);
+    host_close(&h);
+}
+
+/* S5.3: at the end of time nothing fires, and nothing spins. */
+static void the_end_of_time(void **state) {
+    struct host h;
+
+    (void)state;
+    host_open(&h, NULL);
+    host_run(&h, "task.delay(math.huge, log, 'never')");
+    assert_int_equal(kahu_stepped_advance(h.m, UINT64_MAX), 0);
+    assert_false(kahu_is_ready(h.s));
+    assert_int_equal(kahu_stepped_run(h.m), 0);
+    assert_false(kahu_is_done(h.s));
+    host_close(&h);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_first_deadline_is_told),
+        cmocka_unit_test(a_wake_up_is_asked_for_once),
+        cmocka_unit_test(a_thread_the_host_resumes),
+        cmocka_unit_test(a_loop_run_inside_loses_nothing),
+        cmocka_unit_test(a_wait_without_end_keeps_the_loop),
+        cmocka_unit_test(a_stop_from_another_os_thread),
+        cmocka_unit_test(the_two_ways_to_move_the_clock),
+        cmocka_unit_test(the_end_of_time),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
