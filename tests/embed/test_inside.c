@@ -36,7 +36,7 @@ static void step_in_hook(void *ud, lua_State *L, lua_State *co,
     assert_int_equal(kahu_step(h->s), KAHU_ESTATE);
 }
 
-/* M8: a step inside a resume, a step or a hook is refused, and nothing moves. */
+/* M8: a step inside a resume, a step or a hook is refused; nothing moves. */
 static void a_step_inside_is_refused(void **state) {
     kahu_hooks hooks = KAHU_HOOKS_INIT;
     struct host h;

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 r"""Runs scripts with the program and compares what they print with their comments.
 
-    expect.py --program PATH [--virtual-time] FILE...
+    expect.py --program PATH [--virtual-time] [--timeout SECONDS] FILE... [-- ARG...]
 
 A script says in comments what it must do:
 
@@ -16,6 +16,7 @@ A script says in comments what it must do:
 
 Without an `expect stderr` line stderr must be empty. A script without any
 expectation fails, and so does a comment that looks like one and is not.
+What comes after -- are arguments of the scripts.
 In stderr the script's path counts as its file name alone; a text that is part
 of the file name proves nothing and is refused.
 
@@ -102,7 +103,7 @@ def read_expectation(source: str) -> Expectation:
     return wanted
 
 
-def run(command: list[str]) -> tuple[int | None, str, str]:
+def run(command: list[str], limit_s: float) -> tuple[int | None, str, str]:
     """Runs command; the code is None when it did not end in time."""
     with subprocess.Popen(
         command,
@@ -112,7 +113,7 @@ def run(command: list[str]) -> tuple[int | None, str, str]:
         start_new_session=True,
     ) as process:
         try:
-            out, err = process.communicate(timeout=TIME_LIMIT_S)
+            out, err = process.communicate(timeout=limit_s)
             code = process.returncode
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
@@ -150,9 +151,9 @@ def compare_stderr(wanted: list[tuple[str, bool]], err: str) -> list[str]:
     return problems
 
 
-def compare_exit(wanted: int, code: int | None) -> list[str]:
+def compare_exit(wanted: int, code: int | None, limit_s: float) -> list[str]:
     if code is None:
-        return [f"did not end within {TIME_LIMIT_S} s"]
+        return [f"did not end within {limit_s:g} s"]
     if code < 0:
         return [f"killed by signal {-code}"]
     if code != wanted:
@@ -160,8 +161,15 @@ def compare_exit(wanted: int, code: int | None) -> list[str]:
     return []
 
 
-def check(program: str, virtual_time: bool, path: str) -> tuple[int, list[str]]:
+def check(
+    program: str,
+    virtual_time: bool,
+    path: str,
+    script_args: list[str] | None = None,
+    limit_s: float | None = None,
+) -> tuple[int, list[str]]:
     """Runs one script; returns an exit code as in the head and the problems."""
+    limit_s = limit_s or TIME_LIMIT_S
     with open(path, encoding="utf-8", newline="") as file:
         source = file.read()
     try:
@@ -176,9 +184,10 @@ def check(program: str, virtual_time: bool, path: str) -> tuple[int, list[str]]:
         if text in name:
             return 1, [f"'{text}' is in the name of the script: every traceback has it"]
     command = [program, *wanted.args, *(["--virtual-time"] if virtual_time else []), path]
-    code, out, err = run(command)
+    command += script_args or []
+    code, out, err = run(command, limit_s)
     problems = (
-        compare_exit(wanted.exit_code, code)
+        compare_exit(wanted.exit_code, code, limit_s)
         + compare_stdout(wanted.stdout, out)
         + compare_stderr(wanted.stderr, err.replace(path, name))
     )
@@ -191,11 +200,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Compare scripts with their comments.")
     parser.add_argument("--program", required=True)
     parser.add_argument("--virtual-time", action="store_true")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS")
     parser.add_argument("files", nargs="+", metavar="FILE")
-    options = parser.parse_args()
+    ours, script_args = sys.argv[1:], []
+    if "--" in ours:
+        end = ours.index("--")
+        ours, script_args = ours[:end], ours[end + 1 :]
+    options = parser.parse_args(ours)
     verdicts = set()
     for path in options.files:
-        verdict, problems = check(options.program, options.virtual_time, path)
+        verdict, problems = check(
+            options.program, options.virtual_time, path, script_args, options.timeout
+        )
         verdicts.add(verdict)
         if problems:
             print(f"{path}: failed")

@@ -185,6 +185,19 @@ class Command(Case):
         self.assertEqual(self.call("--program", self.program, other)[0], expect.SKIPPED)
         self.assertEqual(self.call("--program", self.program)[0], 2)
 
+    def test_what_follows_two_dashes_reaches_the_script(self):
+        printer = self.write("printer", f"#!{sys.executable}\nimport sys\nprint(*sys.argv[2:])\n")
+        os.chmod(printer, 0o755)
+        script = self.write("script.luau", "-- expect: 0.5 --x\n")
+        self.assertEqual(self.call("--program", printer, script, "--", "0.5", "--x")[0], 0)
+        self.assertEqual(self.call("--program", printer, script)[0], 1)
+
+    def test_timeout(self):
+        slow = self.write("slow.luau", "--! sleep 60\n-- expect exit: 0\n")
+        code, text = self.call("--program", self.program, "--timeout", "0.3", slow)
+        self.assertEqual(code, 1)
+        self.assertIn("did not end within 0.3 s", text)
+
 
 if __name__ == "__main__":
     unittest.main()
