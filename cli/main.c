@@ -35,7 +35,7 @@ static bool main_read(const char *path, struct source *source) {
 
     if (source_read(source, path, &why))
         return true;
-    fprintf(stderr, "kahu: cannot open '%s': %s\n", path, why);
+    fprintf(stderr, "kahu: cannot read '%s': %s\n", path, why);
     return false;
 }
 

@@ -34,6 +34,7 @@ struct module {
     char *loadname;
     lua_State *thread;
     int thread_ref;
+    lua_State *starter;     /* who is starting it, and will wait, or NULL */
     struct waiter *waiters; /* in the order they came */
     bool done;
     bool failed;
@@ -194,12 +195,16 @@ static void module_wake_waiters(struct module *module) {
 /* Cycles                                                                   */
 /* ------------------------------------------------------------------------ */
 
-/* The module that this very thread waits for, or NULL. */
+/* The module that this very thread waits for, or will when it has started it;
+ * or NULL. */
 static struct module *cycle_awaited_by(struct modules *m, lua_State *co) {
-    for (struct module *at = m->first; at != NULL; at = at->next)
+    for (struct module *at = m->first; at != NULL; at = at->next) {
+        if (at->starter == co)
+            return at;
         for (struct waiter *w = at->waiters; w != NULL; w = w->next)
             if (w->co == co)
                 return at;
+    }
     return NULL;
 }
 
@@ -273,14 +278,14 @@ static lua_State *module_thread(lua_State *L, struct module *module,
     lua_State *co = lua_newthread(L);
     const char *why;
 
+    /* Globals over the VM's own, not over those of whoever requires it. */
+    lua_xpush(module->owner->L, co, LUA_GLOBALSINDEX);
+    lua_replace(co, LUA_GLOBALSINDEX);
     luaL_sandboxthread(co);
     if (!source_read(&text->source, module->loadname, &why))
         luaL_error(L, "cannot open '%s': %s", module->loadname, why);
     lua_pushlightuserdata(L, module);
-    vm_compile(L, text, chunkname, module->owner->options);
-    lua_pushvalue(co, LUA_GLOBALSINDEX);
-    lua_xmove(co, L, 1);
-    lua_setfenv(L, -2);
+    vm_compile(L, co, text, chunkname, module->owner->options);
     lua_pushcclosurek(L, module_main, "module", 2, module_continue);
     lua_xmove(L, co, 1);
     return co;
@@ -315,7 +320,9 @@ static struct module *module_start(lua_State *L, struct modules *m,
         lua_error(L);
     }
     loading.module->holders++;
+    loading.module->starter = L;
     (void)kahu_spawn(m->s, loading.module->thread, L, 0);
+    loading.module->starter = NULL;
     return loading.module;
 }
 

@@ -62,7 +62,8 @@ static void run_catch_signals(struct run *r) {
 
     memset(&action, 0, sizeof(action));
     action.sa_handler = run_on_signal;
-    action.sa_flags = (int)SA_RESETHAND;
+    /* Restarted: output that is being written is not lost. */
+    action.sa_flags = (int)(SA_RESETHAND | SA_RESTART);
     sigemptyset(&action.sa_mask);
     run_signal.s = r->s;
     run_signal.L = r->L;

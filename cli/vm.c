@@ -73,26 +73,47 @@ struct vm_text *vm_text_new(lua_State *L) {
     return text;
 }
 
-void vm_compile(lua_State *L, struct vm_text *text, const char *chunkname,
-                const struct options *o) {
+struct vm_loading {
+    lua_State *L; /* gets the function */
+    struct vm_text *text;
+    const char *chunkname;
+    const struct options *options;
+};
+
+static int vm_compile_protected(lua_State *co) {
+    const struct vm_loading *l = lua_tolightuserdata(co, 1);
+    struct vm_text *text = l->text;
     lua_CompileOptions compile = {0};
     size_t size;
-    int failed;
 
-    compile.optimizationLevel = o->optimization;
-    compile.debugLevel = o->debug;
+    compile.optimizationLevel = l->options->optimization;
+    compile.debugLevel = l->options->debug;
     source_strip(&text->source);
     text->bytecode =
         luau_compile(text->source.text, text->source.size, &compile, &size);
     source_free(&text->source);
     if (text->bytecode == NULL)
-        luaL_error(L, "not enough memory");
-    failed = luau_load(L, chunkname, text->bytecode, size, 0);
+        luaL_error(co, "not enough memory");
+    if (luau_load(co, l->chunkname, text->bytecode, size, 0) != 0)
+        lua_error(co);
+    if (l->options->codegen && luau_codegen_supported())
+        luau_codegen_compile(co, -1);
+    lua_xmove(co, l->L, 1);
+    return 0;
+}
+
+/* Loading looks up globals that are only read in the globals of the thread it
+ * runs on, so it has to be on the thread that will run the function. */
+void vm_compile(lua_State *L, lua_State *co, struct vm_text *text,
+                const char *chunkname, const struct options *o) {
+    struct vm_loading loading = {L, text, chunkname, o};
+    int status = lua_cpcall(co, vm_compile_protected, &loading);
+
     vm_text_free(text);
-    if (failed)
+    if (status != LUA_OK) {
+        lua_xmove(co, L, 1);
         lua_error(L);
-    if (o->codegen && luau_codegen_supported())
-        luau_codegen_compile(L, -1);
+    }
 }
 
 /* ------------------------------------------------------------------------ */
@@ -114,12 +135,8 @@ static int vm_load_protected(lua_State *L) {
     luaL_sandboxthread(co);
     text->source = script->source;
     script->source = (struct source){NULL, 0};
-    /* Loaded here and moved: an error has to be raised on this thread. The
-     * function's globals are set to the thread's. */
-    vm_compile(L, text, script->chunkname, script->options);
-    lua_pushvalue(co, LUA_GLOBALSINDEX);
-    lua_xmove(co, L, 1);
-    lua_setfenv(L, -2);
+    /* Loaded here and moved: an error has to be raised on this thread. */
+    vm_compile(L, co, text, script->chunkname, script->options);
     lua_xmove(L, co, 1);
     vm_push_arguments(L, script->options);
     lua_xmove(L, co, script->options->argc);

@@ -34,10 +34,13 @@ struct vm_text {
 /* Pushes the userdata that owns the text, which is empty. Raises. */
 struct vm_text *vm_text_new(lua_State *L);
 
-/* Compiles the source, which is freed, and pushes its function. Raises what
- * compiling and loading raise. */
-void vm_compile(lua_State *L, struct vm_text *text, const char *chunkname,
-                const struct options *o);
+/*
+ * Compiles the source, which is freed, and pushes its function on L; its
+ * globals are those of co, a fresh thread. Raises what compiling and loading
+ * raise.
+ */
+void vm_compile(lua_State *L, lua_State *co, struct vm_text *text,
+                const char *chunkname, const struct options *o);
 
 /* What becomes a script. */
 struct vm_script {
