@@ -15,14 +15,13 @@ static bool deliver_waits(const struct kahu__wake *w) {
     return w->kind == KAHU_WAIT || w->kind == KAHU_OPERATION;
 }
 
-/* The C function on top of a suspended thread, or NULL. */
-static lua_CFunction deliver_top_function(lua_State *co) {
+lua_CFunction kahu__top_function(lua_State *L) {
     lua_CFunction f = NULL;
     lua_Debug ar;
 
-    if (lua_checkstack(co, 1) && lua_getinfo(co, 0, "f", &ar)) {
-        f = lua_tocfunction(co, -1);
-        lua_pop(co, 1);
+    if (lua_checkstack(L, 1) && lua_getinfo(L, 0, "f", &ar)) {
+        f = lua_tocfunction(L, -1);
+        lua_pop(L, 1);
     }
     return f;
 }
@@ -41,7 +40,7 @@ static bool deliver_is_stale(kahu_sched *s, uint32_t id) {
          i = kahu__wake_at(s, i)->newer)
         if (deliver_waits(kahu__wake_at(s, i)))
             return true;
-    return deliver_top_function(w->co) !=
+    return kahu__top_function(w->co) !=
            (w->kind == KAHU_WAIT ? s->wait_function : w->u.op->begun_in);
 }
 

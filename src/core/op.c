@@ -101,25 +101,13 @@ static uint64_t op_unname(kahu_sched *s, struct kahu__op *op) {
     return 0;
 }
 
-/* The C function L is in. */
-static lua_CFunction op_function(lua_State *L) {
-    lua_CFunction f = NULL;
-    lua_Debug ar;
-
-    if (lua_checkstack(L, 1) && lua_getinfo(L, 0, "f", &ar)) {
-        f = lua_tocfunction(L, -1);
-        lua_pop(L, 1);
-    }
-    return f;
-}
-
 /* NULL when memory is out. */
 static struct kahu__op *op_new(kahu_sched *s, lua_State *L) {
     struct kahu__op *op = op_alloc(s);
 
     if (op == NULL)
         return NULL;
-    op->begun_in = s->options.strict_wakes ? op_function(L) : NULL;
+    op->begun_in = s->options.strict_wakes ? kahu__top_function(L) : NULL;
     op->id = op_name(s, op);
     if (op->id != 0)
         op->wake = kahu__wake_new(s, L, KAHU_OPERATION);

@@ -211,6 +211,17 @@ static inline bool kahu__seq_before(uint64_t a, uint64_t b) {
     return b - a - 1 < UINT64_MAX / 2;
 }
 
+/* Has co ended, by itself or otherwise? L is any other thread. */
+static inline bool kahu__is_dead(lua_State *L, lua_State *co) {
+    int status = lua_costatus(L, co);
+
+    return status == LUA_COFIN || status == LUA_COERR;
+}
+
+/* The C function on top of L, which is in one or was suspended by one; or
+ * NULL. */
+lua_CFunction kahu__top_function(lua_State *L);
+
 /* --- options.c ----------------------------------------------------------- */
 
 /*

@@ -10,12 +10,6 @@ static bool threads_is_ours(const kahu_sched *s, lua_State *co) {
     return co != NULL && co != s->main && lua_mainthread(co) == s->main;
 }
 
-static bool threads_is_dead(kahu_sched *s, lua_State *co) {
-    int status = lua_costatus(s->work, co);
-
-    return status == LUA_COFIN || status == LUA_COERR;
-}
-
 /* Are there nargs values on top of co, above the function of a fresh one? */
 static bool threads_has_values(kahu_sched *s, lua_State *co, int nargs) {
     bool fresh =
@@ -30,7 +24,7 @@ static kahu_status threads_check(kahu_sched *s, lua_State *co, int nargs) {
         return KAHU_EINVAL;
     if (s->closing)
         return KAHU_ECLOSED;
-    if (threads_is_dead(s, co))
+    if (kahu__is_dead(s->work, co))
         return KAHU_ESTATE;
     return KAHU_OK;
 }

@@ -96,17 +96,11 @@ void kahu__timer_collect(kahu_sched *s) {
     }
 }
 
-static bool timer_is_dead(const kahu_sched *s, uint32_t id) {
-    int status = lua_costatus(s->work, kahu__wake_at(s, id)->co);
-
-    return status == LUA_COFIN || status == LUA_COERR;
-}
-
 void kahu__timer_purge(kahu_sched *s) {
     const struct kahu__heap_item *first;
 
     while ((first = kahu__heap_first(&s->timers)) != NULL &&
-           timer_is_dead(s, first->id))
+           kahu__is_dead(s->work, kahu__wake_at(s, first->id)->co))
         kahu__drop(s, first->id);
 }
 

@@ -14,14 +14,8 @@
 /* Checks                                                                   */
 /* ------------------------------------------------------------------------ */
 
-static bool task_is_dead(lua_State *L, lua_State *co) {
-    int status = lua_costatus(L, co);
-
-    return status == LUA_COFIN || status == LUA_COERR;
-}
-
 static void task_check_alive(lua_State *L, lua_State *co, const char *verb) {
-    if (task_is_dead(L, co))
+    if (kahu__is_dead(L, co))
         luaL_error(L, "cannot %s dead coroutine", verb);
 }
 
@@ -111,7 +105,7 @@ static int task_cancel(lua_State *L) {
 
     if (co == NULL)
         luaL_typeerror(L, 1, "thread");
-    if (task_is_dead(L, co))
+    if (kahu__is_dead(L, co))
         return 0;
     if (lua_costatus(L, co) != LUA_COSUS)
         luaL_error(L, "cannot cancel thread");

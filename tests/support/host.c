@@ -25,7 +25,7 @@ void host_log(struct host *h, const char *word) {
     assert_true(length + strlen(word) + 2 < sizeof(h->log));
     if (length > 0)
         h->log[length++] = ' ';
-    strcpy(h->log + length, word);
+    memcpy(h->log + length, word, strlen(word) + 1);
 }
 
 static int host_lua_log(lua_State *L) {
