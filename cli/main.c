@@ -2,11 +2,12 @@
 /*
  * main.c - the program kahu: finds its script, runs it, exits with its code.
  */
-#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "options.h"
 #include "report.h"
@@ -30,12 +31,17 @@ static const char *main_resolve(const char *path, char out[MAIN_PATH]) {
     return out;
 }
 
-static bool main_read(const char *path, struct source *source) {
-    const char *why;
+/* False when there is no text; what to exit with is in *code. */
+static bool main_read(const char *path, struct source *source, int *code) {
+    struct source_failure failure;
 
-    if (source_read(source, path, &why))
+    if (source_read(source, path, &failure))
         return true;
-    fprintf(stderr, "kahu: cannot read '%s': %s\n", path, why);
+    *code = failure.memory ? EXIT_SCRIPT : EXIT_USAGE;
+    if (failure.memory)
+        report_no_memory();
+    else
+        fprintf(stderr, "kahu: cannot read '%s': %s\n", path, failure.why);
     return false;
 }
 
@@ -44,9 +50,10 @@ static int main_run_file(const struct options *o) {
     char chunkname[MAIN_PATH + 1];
     const char *path = main_resolve(o->script, resolved);
     struct source source;
+    int code;
 
-    if (!main_read(path, &source))
-        return EXIT_USAGE;
+    if (!main_read(path, &source, &code))
+        return code;
     if (strcmp(path, "-") == 0)
         return run_script(o, &source, "=stdin");
     snprintf(chunkname, sizeof(chunkname), "@%s", path);
@@ -57,25 +64,33 @@ static int main_run_code(const struct options *o) {
     struct source source;
 
     if (!source_copy(&source, o->code)) {
-        report_failure("-e", strerror(ENOMEM));
+        report_no_memory();
         return EXIT_SCRIPT;
     }
     return run_script(o, &source, "=-e");
 }
 
-/* A full disk is not to pass for success. */
-static int main_flush(int code) {
-    if (fflush(stdout) == 0 && !ferror(stdout))
-        return code;
-    report_failure("cannot write to standard output", strerror(errno));
-    return code == EXIT_SUCCESS ? EXIT_SCRIPT : code;
+/* libuv would get the descriptors of standard streams that are closed, and
+ * refuses to own them. Opened for reading: what is written to them fails, as
+ * it would have. */
+static void main_fill_streams(void) {
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDONLY);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
 }
 
 int main(int argc, char **argv) {
     struct options o;
     int code;
 
+    main_fill_streams();
     if (options_parse(&o, argc, argv, &code))
         code = o.code != NULL ? main_run_code(&o) : main_run_file(&o);
-    return main_flush(code);
+    if (!report_flushed() && code == EXIT_SUCCESS)
+        code = EXIT_SCRIPT; /* a full disk is not to pass for success */
+    return code;
 }

@@ -2,104 +2,135 @@
 /*
  * modules.c - modules that may wait while they load.
  *
- * A module runs on a thread of its own, under the scheduler. While it has not
- * returned it is in flight, and everyone who requires it waits in an operation
- * that its end ends: by a value, which Luau's library then keeps for those who
- * come later, or by an error, after which it may be tried again.
+ * Luau's library finds the module that a path names and keeps one value for
+ * each. What we give it is not the module's value but a record of ours, at
+ * once; so waiting, errors and values are dealt with here, in `require` itself,
+ * and the library is never asked to yield. That matters because its own
+ * continuation takes whatever its thread is resumed with for the module's
+ * value: a thread resumed early by its friends would leave a false value for
+ * everyone.
+ *
+ * A module runs on a thread of its own, under the scheduler:
+ *
+ *   NEW -> LOADING    [module_load] its thread runs, or waits for something
+ *   LOADING -> READY  [module_land] it returned its one value
+ *   LOADING -> FAILED [module_land] error, or its thread was cancelled
+ *
+ * Who requires a module that is loading waits in an operation that landing
+ * ends. A failed record is forgotten by the next require, which begins anew.
  */
 #include "modules.h"
 
+#include <assert.h>
 #include <lua.h>
 #include <lualib.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "navigation.h"
 #include "vm.h"
 
-/* One requirer that waits. */
+enum module_state { MODULE_NEW, MODULE_LOADING, MODULE_READY, MODULE_FAILED };
+
+/* One thread that waits for a module. */
 struct waiter {
+    struct waiter *prev;
     struct waiter *next;
     struct module *module;
-    lua_State *co;
+    struct module *own; /* the module whose thread waits here; may be NULL */
     kahu_op op;
 };
 
-/* A module in flight. It is freed when it is done and nobody waits any more;
- * until then the result is kept for those whose operation has ended. */
+/* One attempt to load one module. */
 struct module {
-    struct module *next;
+    struct module *next; /* in one of its owner's lists */
     struct modules *owner;
-    char *loadname;
+    char *name; /* path of its file, as messages show it */
+    char *key;  /* what the library knows it by */
+    enum module_state state;
+    int holders; /* the library, and whoever still wants the outcome */
+
+    /* While it is loading: */
     lua_State *thread;
-    int thread_ref;
-    lua_State *starter;     /* who is starting it, and will wait, or NULL */
-    struct waiter *waiters; /* in the order they came */
-    bool done;
-    bool failed;
-    bool cancelled; /* failed, and nobody said with what */
-    int result_ref; /* the value or the error, once done */
-    int holders;    /* who may still look at this */
+    bool starting;          /* in the first resume, its requirer below it */
+    struct module *awaits;  /* what its own thread waits for, if a module */
+    struct waiter *waiting; /* how, unless that one is only just starting */
+    struct waiter *first;   /* who waits for it, in the order they came */
+    struct waiter *last;
+
+    int ref;         /* its thread; once landed, its value or its error */
+    bool is_nil;     /* which is nil: that no reference can hold */
+    const char *why; /* failed by no error of its own */
 };
 
 struct modules {
     struct navigation navigation; /* first: what the library walks */
     const struct options *options;
     kahu_sched *s;
-    lua_State *L;         /* the VM's main thread, for references */
-    struct module *first; /* in flight */
+    lua_State *L;           /* the VM's main thread, for references */
+    struct module *loading; /* few, and searched by thread */
+    struct module *others;
+    size_t waiters;
+    bool watching; /* the hook is there: it costs every thread's end a call */
 };
 
 /* ------------------------------------------------------------------------ */
 /* Records                                                                  */
 /* ------------------------------------------------------------------------ */
 
-static struct module *module_find(struct modules *m, const char *loadname) {
-    struct module *module = m->first;
+static void module_link(struct module **list, struct module *module) {
+    module->next = *list;
+    *list = module;
+}
 
-    while (module != NULL && strcmp(module->loadname, loadname) != 0)
-        module = module->next;
-    return module;
+static void module_unlink(struct module **list, const struct module *module) {
+    while (*list != module)
+        list = &(*list)->next;
+    *list = module->next;
 }
 
 static void module_free(struct module *module) {
-    free(module->loadname);
+    free(module->name);
+    free(module->key);
     free(module);
 }
 
-static void module_release(struct module *module) {
-    if (--module->holders > 0)
-        return;
-    lua_unref(module->owner->L, module->result_ref);
-    lua_unref(module->owner->L, module->thread_ref);
-    module_free(module);
-}
-
-static void module_leave_flight(struct module *module) {
-    struct module **at = &module->owner->first;
-
-    while (*at != NULL && *at != module)
-        at = &(*at)->next;
-    if (*at != NULL)
-        *at = module->next;
-}
-
 /* NULL when memory is out. */
-static struct module *module_new(struct modules *m, const char *loadname) {
+static struct module *module_new(struct modules *m, const char *name,
+                                 const char *key) {
     struct module *module = calloc(1, sizeof(*module));
 
     if (module == NULL)
         return NULL;
-    module->loadname = strdup(loadname);
-    if (module->loadname == NULL) {
-        free(module);
+    module->name = strdup(name);
+    module->key = strdup(key);
+    if (module->name == NULL || module->key == NULL) {
+        module_free(module);
         return NULL;
     }
     module->owner = m;
-    module->holders = 1; /* the flight */
-    module->next = m->first;
-    m->first = module;
+    module->holders = 1; /* the library */
+    module_link(&m->others, module);
+    return module;
+}
+
+/* A module that is loading is known to the library. */
+static void module_release(struct module *module) {
+    assert(module->holders > 1 || module->state != MODULE_LOADING);
+    if (--module->holders > 0)
+        return;
+    module_unlink(&module->owner->others, module);
+    lua_unref(module->owner->L, module->ref);
+    module_free(module);
+}
+
+/* The module that is loading on this very thread, or NULL. */
+static struct module *modules_on_thread(const struct modules *m,
+                                        const lua_State *co) {
+    struct module *module = m->loading;
+
+    while (module != NULL && module->thread != co)
+        module = module->next;
     return module;
 }
 
@@ -107,59 +138,57 @@ static struct module *module_new(struct modules *m, const char *loadname) {
 /* Waiting                                                                  */
 /* ------------------------------------------------------------------------ */
 
-static void waiter_unlink(struct waiter *w) {
-    struct waiter **at = &w->module->waiters;
-
-    while (*at != NULL && *at != w)
-        at = &(*at)->next;
-    if (*at != NULL)
-        *at = w->next;
+/* The thread of `own` goes on, whatever made it. */
+static void module_awaits_none(struct module *own) {
+    if (own->waiting != NULL)
+        own->waiting->own = NULL;
+    own->waiting = NULL;
+    own->awaits = NULL;
 }
 
-/* kahu_op_cancel_fn: the requirer was cancelled. */
-static void waiter_cancelled(void *ud, kahu_op op) {
-    struct waiter *w = ud;
-
-    (void)op;
-    waiter_unlink(w);
-    module_release(w->module);
-    free(w);
-}
-
-/* Pushes what a module that has ended left. Raises when memory is out. */
-static void module_push_result(lua_State *L, const struct module *module) {
-    if (module->cancelled)
-        lua_pushfstring(L, "%s: module was cancelled", module->loadname);
+static void waiter_link(struct module *module, struct waiter *w) {
+    w->module = module;
+    w->prev = module->last;
+    if (module->last != NULL)
+        module->last->next = w;
     else
-        lua_getref(L, module->result_ref);
+        module->first = w;
+    module->last = w;
+    module->holders++;
+    module->owner->waiters++;
 }
 
-/* kahu_push_fn and kahu_drop_fn of an ended wait. */
-static int waiter_push(lua_State *L, void *ud) {
-    const struct waiter *w = ud;
+static void waiter_unlink(struct waiter *w) {
+    struct module *module = w->module;
 
-    module_push_result(L, w->module);
-    return 1;
+    if (w->prev != NULL)
+        w->prev->next = w->next;
+    else
+        module->first = w->next;
+    if (w->next != NULL)
+        w->next->prev = w->prev;
+    else
+        module->last = w->prev;
+    module->owner->waiters--;
+    if (w->own != NULL)
+        module_awaits_none(w->own);
 }
 
-static void waiter_drop(void *ud) {
-    struct waiter *w = ud;
-
+static void waiter_free(struct waiter *w) {
     module_release(w->module);
     free(w);
 }
 
-static void waiter_append(struct module *module, struct waiter *w) {
-    struct waiter **at = &module->waiters;
-
-    while (*at != NULL)
-        at = &(*at)->next;
-    *at = w;
-    w->next = NULL;
+/* kahu_op_cancel_fn: the thread was cancelled, or the scheduler closes. */
+static void waiter_cancelled(void *ud, kahu_op op) {
+    (void)op;
+    waiter_unlink(ud);
+    waiter_free(ud);
 }
 
-/* L waits for the module; the library yields for us. Raises. */
-static int module_wait(lua_State *L, struct module *module) {
+/* Begins the operation in which L waits. Raises. */
+static void waiter_begin(lua_State *L, struct module *module,
+                         struct module *own) {
     struct waiter *w = calloc(1, sizeof(*w));
     kahu_status status = KAHU_ENOMEM;
 
@@ -169,206 +198,349 @@ static int module_wait(lua_State *L, struct module *module) {
         free(w);
         kahu_raise(L, status);
     }
-    w->module = module;
-    w->co = L;
-    waiter_append(module, w);
-    module->holders++;
-    return -1;
+    waiter_link(module, w);
+    w->own = own;
+    if (own != NULL) {
+        own->awaits = module;
+        own->waiting = w;
+    }
 }
 
-static void module_wake_waiters(struct module *module) {
+/* ------------------------------------------------------------------------ */
+/* Outcome                                                                  */
+/* ------------------------------------------------------------------------ */
+
+/* Pushes the value or the error of a module that has landed. Raises. */
+static void module_push_outcome(lua_State *L, const struct module *module) {
+    if (module->why != NULL)
+        lua_pushfstring(L, "%s: %s", module->name, module->why);
+    else if (module->is_nil)
+        lua_pushnil(L);
+    else
+        lua_getref(L, module->ref);
+}
+
+/* Pops the value from L. The slot of the reference is there already, so that
+ * this can not fail. */
+static void module_set_outcome(lua_State *L, struct module *module) {
+    module->is_nil = lua_isnil(L, -1);
+    if (module->is_nil) {
+        lua_pop(L, 1);
+        lua_pushboolean(L, false);
+    }
+    lua_rawseti(L, LUA_REGISTRYINDEX, module->ref);
+}
+
+/* kahu_push_fn and kahu_drop_fn of a wait that has ended. */
+static int waiter_push(lua_State *L, void *ud) {
+    const struct waiter *w = ud;
+
+    module_push_outcome(L, w->module);
+    return 1;
+}
+
+static void waiter_drop(void *ud) {
+    waiter_free(ud);
+}
+
+/* Lets the first of those who wait go on. Nobody else ends its operation, and
+ * a cancelled one is not in the list any more. */
+static void module_end_wait(struct module *module) {
     kahu_sched *s = module->owner->s;
+    struct waiter *w = module->first;
+    kahu_status status;
 
-    while (module->waiters != NULL) {
-        struct waiter *w = module->waiters;
-        kahu_status (*end)(kahu_sched *, kahu_op, kahu_push_fn, void *,
-                           kahu_drop_fn) =
-            module->failed ? kahu_op_fail : kahu_op_finish;
+    waiter_unlink(w);
+    if (module->state == MODULE_FAILED)
+        status = kahu_op_fail(s, w->op, waiter_push, w, waiter_drop);
+    else
+        status = kahu_op_finish(s, w->op, waiter_push, w, waiter_drop);
+    assert(status == KAHU_OK);
+    (void)status;
+}
 
-        module->waiters = w->next;
-        if (end(s, w->op, waiter_push, w, waiter_drop) != KAHU_OK)
-            waiter_drop(w);
-    }
+/* The outcome is known. False when nobody was there to hear it. */
+static bool module_land(struct module *module, enum module_state state) {
+    bool heard = module->starting || module->first != NULL;
+
+    module->state = state;
+    module->thread = NULL;
+    module_awaits_none(module);
+    module_unlink(&module->owner->loading, module);
+    module_link(&module->owner->others, module);
+    while (module->first != NULL)
+        module_end_wait(module);
+    return heard;
 }
 
 /* ------------------------------------------------------------------------ */
-/* Cycles                                                                   */
+/* A module's thread                                                        */
 /* ------------------------------------------------------------------------ */
 
-/* The module that this very thread waits for, or will when it has started it;
- * or NULL. */
-static struct module *cycle_awaited_by(struct modules *m, lua_State *co) {
-    for (struct module *at = m->first; at != NULL; at = at->next) {
-        if (at->starter == co)
-            return at;
-        for (struct waiter *w = at->waiters; w != NULL; w = w->next)
-            if (w->co == co)
-                return at;
-    }
-    return NULL;
-}
-
-/* Would L, waiting for the module, wait for itself? */
-static bool cycle_closes(struct modules *m, lua_State *L,
-                         struct module *module) {
-    while (module != NULL && module->thread != L)
-        module = cycle_awaited_by(m, module->thread);
-    return module != NULL;
-}
-
-/* Raises with the names from L's own module around to it again. */
-static void cycle_raise(struct modules *m, lua_State *L,
-                        struct module *module) {
-    struct module *own = m->first;
-
-    while (own->thread != L)
-        own = own->next;
-    lua_pushfstring(L, "cyclic require: %s", own->loadname);
-    while (module != own) {
-        lua_pushfstring(L, "%s -> %s", lua_tostring(L, -1), module->loadname);
-        lua_remove(L, -2);
-        module = cycle_awaited_by(m, module->thread);
-    }
-    lua_pushfstring(L, "%s -> %s", lua_tostring(L, -1), own->loadname);
-    lua_error(L);
-}
-
-/* ------------------------------------------------------------------------ */
-/* Running a module                                                         */
-/* ------------------------------------------------------------------------ */
-
-static void module_land(struct module *module, bool failed) {
-    module->done = true;
-    module->failed = failed;
-    module_leave_flight(module);
-    module_wake_waiters(module);
-    module_release(module);
-}
-
-/* The module has ended with the value on top of L. */
-static void module_end(lua_State *L, struct module *module, bool failed) {
-    module->result_ref = lua_ref(L, -1);
-    module_land(module, failed);
-}
-
-/* After the module's function: its values or its error are on the stack. */
+/* After the module's function: its values or its error are on the stack. An
+ * error that nobody waits for is one that nobody caught. */
 static int module_continue(lua_State *L, int status) {
-    struct module *module = lua_tolightuserdata(L, lua_upvalueindex(1));
+    const struct modules *m = lua_tolightuserdata(L, lua_upvalueindex(1));
+    struct module *module = modules_on_thread(m, L);
 
+    if (module == NULL && status != LUA_OK)
+        lua_error(L);
+    if (module == NULL)
+        return 0; /* landed without us */
     if (status == LUA_OK && lua_gettop(L) != 1) {
         lua_settop(L, 0);
         lua_pushfstring(L, "%s: module must return a single value",
-                        module->loadname);
+                        module->name);
         status = LUA_ERRRUN;
     }
-    module_end(L, module, status != LUA_OK);
+    module_set_outcome(L, module);
+    if (status == LUA_OK)
+        module_land(module, MODULE_READY);
+    else if (!module_land(module, MODULE_FAILED)) {
+        module_push_outcome(L, module);
+        lua_error(L);
+    }
     return 0;
 }
 
-/* What a module's thread runs. */
+/* What a module's thread runs. Scripts can get hold of it, by debug.info. */
 static int module_main(lua_State *L) {
+    const struct modules *m = lua_tolightuserdata(L, lua_upvalueindex(1));
+
+    if (modules_on_thread(m, L) == NULL)
+        luaL_error(L, "a module runs on its own thread only");
+    lua_settop(L, 0);
     lua_pushvalue(L, lua_upvalueindex(2));
     return lua_pcallyieldable(L, 0, LUA_MULTRET, 0);
 }
 
-/* Pushes a thread that will run the file. Raises. */
-static lua_State *module_thread(lua_State *L, struct module *module,
-                                const char *chunkname) {
+/* Pushes the thread, with the module's function on it. Raises. */
+static lua_State *module_push_thread(lua_State *L,
+                                     const struct module *module) {
+    lua_State *co = vm_thread_new(L);
     struct vm_text *text = vm_text_new(L);
-    lua_State *co = lua_newthread(L);
-    const char *why;
+    struct source_failure failure;
 
-    /* Globals over the VM's own, not over those of whoever requires it. */
-    lua_xpush(module->owner->L, co, LUA_GLOBALSINDEX);
-    lua_replace(co, LUA_GLOBALSINDEX);
-    luaL_sandboxthread(co);
-    if (!source_read(&text->source, module->loadname, &why))
-        luaL_error(L, "cannot open '%s': %s", module->loadname, why);
-    lua_pushlightuserdata(L, module);
-    vm_compile(L, co, text, chunkname, module->owner->options);
+    if (!source_read(&text->source, module->name, &failure)) {
+        if (failure.memory)
+            luaL_error(L, "not enough memory");
+        luaL_error(L, "cannot read '%s': %s", module->name, failure.why);
+    }
+    lua_pushlightuserdata(L, module->owner);
+    lua_pushfstring(L, "@%s", module->name);
+    vm_compile(L, co, text, lua_tostring(L, -1), module->owner->options);
+    lua_remove(L, -2); /* the chunk's name */
     lua_pushcclosurek(L, module_main, "module", 2, module_continue);
     lua_xmove(L, co, 1);
+    lua_pop(L, 1); /* the text */
     return co;
 }
 
-struct module_loading {
-    struct module *module;
-    const char *chunkname;
-};
+/* kahu_hooks.on_end: whoever waits must not wait for a thread that is gone. */
+static void modules_thread_ended(void *ud, lua_State *L, lua_State *co,
+                                 kahu_outcome outcome, int nresults) {
+    struct module *module = modules_on_thread(ud, co);
 
-/* In a protected call, as the module must leave the flight if this fails. */
-static int module_prepare(lua_State *L) {
-    struct module_loading *loading = lua_tolightuserdata(L, 1);
-
-    loading->module->thread =
-        module_thread(L, loading->module, loading->chunkname);
-    loading->module->thread_ref = lua_ref(L, -1);
-    return 0;
+    (void)L;
+    (void)nresults;
+    if (module == NULL)
+        return;
+    module->why = outcome == KAHU_CANCELLED ? "module was cancelled"
+                                            : "module could not be run";
+    module_land(module, MODULE_FAILED);
 }
 
-/* Starts the module, which is held for the caller. Raises. */
-static struct module *module_start(lua_State *L, struct modules *m,
-                                   const char *chunkname,
-                                   const char *loadname) {
-    struct module_loading loading = {module_new(m, loadname), chunkname};
+/* Scripts without modules do without the hook. Raises. */
+static void modules_watch(lua_State *L, struct modules *m) {
+    kahu_hooks hooks = KAHU_HOOKS_INIT;
+    kahu_status status;
 
-    if (loading.module == NULL)
-        luaL_error(L, "not enough memory");
-    if (lua_cpcall(L, module_prepare, &loading) != LUA_OK) {
-        module_leave_flight(loading.module);
-        module_release(loading.module);
-        lua_error(L);
+    if (m->watching)
+        return;
+    hooks.ud = m;
+    hooks.on_end = modules_thread_ended;
+    status = kahu_add_hooks(m->s, &hooks);
+    if (status != KAHU_OK)
+        kahu_raise(L, status);
+    m->watching = true;
+}
+
+/* Runs the module up to where it waits or ends. Leaves its thread on L's stack,
+ * and a hold on it with the caller. Raises what keeps it from running. */
+static void module_start(lua_State *L, struct module *module,
+                         struct module *own) {
+    struct modules *m = module->owner;
+
+    modules_watch(L, m);
+    module->thread = module_push_thread(L, module);
+    module->ref = lua_ref(L, -1);
+    module->state = MODULE_LOADING;
+    module_unlink(&m->others, module);
+    module_link(&m->loading, module);
+    module->holders++;
+    if (own != NULL)
+        own->awaits = module;
+    module->starting = true;
+    (void)kahu_spawn(m->s, module->thread, L, 0);
+    module->starting = false;
+    if (own != NULL)
+        own->awaits = NULL;
+}
+
+/* ------------------------------------------------------------------------ */
+/* Cycles and deadlocks                                                     */
+/* ------------------------------------------------------------------------ */
+
+/* Would the thread of `own`, waiting for the module, wait for itself? */
+static bool cycle_closes(const struct module *own,
+                         const struct module *module) {
+    while (module != NULL && module != own)
+        module = module->awaits;
+    return module != NULL;
+}
+
+/* Raises with the names from `own` around to it again. */
+static void cycle_raise(lua_State *L, const struct module *own,
+                        const struct module *module) {
+    lua_pushfstring(L, "cyclic require: %s", own->name);
+    for (; module != own; module = module->awaits) {
+        lua_pushfstring(L, "%s -> %s", lua_tostring(L, -1), module->name);
+        lua_remove(L, -2);
     }
-    loading.module->holders++;
-    loading.module->starter = L;
-    (void)kahu_spawn(m->s, loading.module->thread, L, 0);
-    loading.module->starter = NULL;
-    return loading.module;
+    lua_pushfstring(L, "%s -> %s", lua_tostring(L, -1), own->name);
+    lua_error(L);
 }
 
-/* The module has ended already: its value, or its error. */
-static int module_result(lua_State *L, struct module *module) {
-    bool failed = module->failed;
+/* One that is waited for and itself waits for no module, or NULL. */
+static struct module *modules_stuck(const struct modules *m) {
+    struct module *module = m->loading;
 
-    module_push_result(L, module);
+    while (module != NULL && (module->first == NULL || module->awaits != NULL))
+        module = module->next;
+    return module;
+}
+
+bool modules_unblock(struct modules *m) {
+    struct module *module = NULL;
+    size_t pending = 0;
+
+    for (int kind = 0; kind < KAHU_KINDS; kind++)
+        pending += kahu_count(m->s, (kahu_kind)kind);
+    if (pending == m->waiters && !kahu_is_ready(m->s))
+        module = modules_stuck(m);
+    if (module == NULL)
+        return false;
+    module->why = "module yielded and nothing is left that would resume it";
+    module_land(module, MODULE_FAILED);
+    return true;
+}
+
+/* ------------------------------------------------------------------------ */
+/* require                                                                  */
+/* ------------------------------------------------------------------------ */
+
+/* luarequire_Configuration.load: the library, which has found a module it has
+ * no record of, still stands at it. */
+static int modules_make_record(lua_State *L, void *ctx, const char *path,
+                               const char *chunkname, const char *loadname) {
+    struct modules *m = ctx;
+    char key[NAVIGATION_PATH];
+    struct module *module = NULL;
+
+    (void)path;
+    (void)chunkname;
+    if (navigation_key(&m->navigation, key))
+        module = module_new(m, loadname, key);
+    if (module == NULL)
+        luaL_error(L, "not enough memory");
+    lua_pushlightuserdata(L, module);
+    return 1;
+}
+
+/* The record of what the path at index 1 names. Raises the library's errors, as
+ * ours: tracebacks show one `require`. */
+static struct module *modules_find(lua_State *L) {
+    struct module *module;
+
+    lua_pushvalue(L, lua_upvalueindex(2));
+    lua_pushvalue(L, 1);
+    if (lua_pcall(L, 1, 1, 0) != LUA_OK)
+        vm_raise(L);
+    module = lua_tolightuserdata(L, -1);
+    lua_pop(L, 1);
+    return module;
+}
+
+/* Raises before anything is changed. */
+static void modules_forget(lua_State *L, struct module *module) {
+    lua_pushcfunction(L, luarequire_clearcacheentry, "clearcacheentry");
+    lua_pushstring(L, module->key);
+    lua_call(L, 1, 0);
+    module_release(module);
+}
+
+/* The value of a module that has landed, or its error. */
+static int module_answer(lua_State *L, const struct module *module) {
+    module_push_outcome(L, module);
+    if (module->state == MODULE_FAILED)
+        lua_error(L);
+    return 1;
+}
+
+static int module_wait(lua_State *L, struct module *module,
+                       struct module *own) {
+    if (own != NULL && cycle_closes(own, module))
+        cycle_raise(L, own, module);
+    waiter_begin(L, module, own);
+    lua_settop(L, 0);
+    return kahu_op_yield(L);
+}
+
+static int module_load(lua_State *L, struct module *module,
+                       struct module *own) {
+    bool failed;
+
+    module_start(L, module, own);
+    if (module->state == MODULE_LOADING) {
+        module_release(module);
+        return module_wait(L, module, own);
+    }
+    failed = module->state == MODULE_FAILED;
+    module_push_outcome(L, module);
     module_release(module);
     if (failed)
         lua_error(L);
     return 1;
 }
 
-/* luarequire_Configuration.load */
-static int modules_load(lua_State *L, void *ctx, const char *path,
-                        const char *chunkname, const char *loadname) {
-    struct modules *m = ctx;
-    struct module *module = module_find(m, loadname);
+static int modules_require(lua_State *L) {
+    const struct modules *m = lua_tolightuserdata(L, lua_upvalueindex(1));
+    struct module *own = modules_on_thread(m, L);
+    struct module *module;
 
-    (void)path;
-    if (module == NULL) {
-        module = module_start(L, m, chunkname, loadname);
-        if (module->done)
-            return module_result(L, module);
-        module_release(module); /* the flight holds it */
-    } else if (cycle_closes(m, L, module)) {
-        cycle_raise(m, L, module);
+    luaL_checkstring(L, 1);
+    module = modules_find(L);
+    if (module->state == MODULE_FAILED) {
+        modules_forget(L, module);
+        module = modules_find(L);
     }
-    return module_wait(L, module);
+    if (module->state == MODULE_NEW)
+        return module_load(L, module, own);
+    if (module->state == MODULE_LOADING)
+        return module_wait(L, module, own);
+    return module_answer(L, module);
 }
 
-/* kahu_hooks.on_end: who waits for a cancelled module would wait for ever. */
-static void modules_thread_ended(void *ud, lua_State *L, lua_State *co,
-                                 kahu_outcome outcome, int nresults) {
-    struct modules *m = ud;
-    struct module *module = m->first;
+/* With the module's value, or with what somebody else resumed the thread with:
+ * that is its answer then, as for every early resume, and nobody else's. */
+static int modules_require_continue(lua_State *L, int status) {
+    const struct modules *m = lua_tolightuserdata(L, lua_upvalueindex(1));
+    struct module *own = modules_on_thread(m, L);
 
-    (void)L;
-    (void)nresults;
-    while (module != NULL && module->thread != co)
-        module = module->next;
-    if (module == NULL || outcome != KAHU_CANCELLED)
-        return;
-    module->cancelled = true;
-    module_land(module, true);
+    (void)status;
+    if (own != NULL)
+        module_awaits_none(own);
+    return lua_gettop(L);
 }
 
 /* ------------------------------------------------------------------------ */
@@ -377,38 +549,41 @@ static void modules_thread_ended(void *ud, lua_State *L, lua_State *co,
 
 struct modules *modules_new(kahu_sched *s, const struct options *o) {
     struct modules *m = calloc(1, sizeof(*m));
-    kahu_hooks hooks = KAHU_HOOKS_INIT;
 
     if (m == NULL)
         return NULL;
     m->s = s;
     m->options = o;
-    hooks.ud = m;
-    hooks.on_end = modules_thread_ended;
-    if (kahu_add_hooks(s, &hooks) == KAHU_OK)
-        return m;
-    free(m);
-    return NULL;
+    return m;
+}
+
+static void modules_free_list(struct module *module) {
+    while (module != NULL) {
+        struct module *next = module->next;
+
+        module_free(module);
+        module = next;
+    }
 }
 
 void modules_free(struct modules *m) {
     if (m == NULL)
         return;
-    while (m->first != NULL) {
-        struct module *module = m->first;
-
-        m->first = module->next;
-        module_free(module);
-    }
+    modules_free_list(m->loading);
+    modules_free_list(m->others);
     free(m);
 }
 
 static void modules_configure(luarequire_Configuration *config) {
     navigation_configure(config);
-    config->load = modules_load;
+    config->load = modules_make_record;
 }
 
 void modules_open(lua_State *L, struct modules *m) {
     m->L = lua_mainthread(L);
-    luaopen_require(L, modules_configure, m);
+    lua_pushlightuserdata(L, m);
+    luarequire_pushrequire(L, modules_configure, m);
+    lua_pushcclosurek(L, modules_require, "require", 2,
+                      modules_require_continue);
+    lua_setglobal(L, "require");
 }

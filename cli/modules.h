@@ -18,4 +18,9 @@ void modules_free(struct modules *m);
 /* Makes the global `require`. Raises. */
 void modules_open(lua_State *L, struct modules *m);
 
+/* To be called when nothing is ready. If all that is still pending are threads
+ * that wait for modules, nothing will ever end them: fails those of a module
+ * that yielded, and returns true. */
+bool modules_unblock(struct modules *m);
+
 #endif

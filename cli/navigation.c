@@ -2,6 +2,7 @@
 #define _XOPEN_SOURCE 700 /* realpath */
 #include "navigation.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,20 +10,69 @@
 
 #include "source.h"
 
+/* What realpath() writes has room. */
+_Static_assert(NAVIGATION_PATH >= PATH_MAX, "NAVIGATION_PATH is too small");
+
 /* ------------------------------------------------------------------------ */
-/* Files                                                                    */
+/* Paths                                                                    */
 /* ------------------------------------------------------------------------ */
 
-static bool place_is_dir(const char *path) {
+static bool path_ends(const char *path, const char *end) {
+    size_t length = strlen(path);
+    size_t tail = strlen(end);
+
+    return length >= tail && strcmp(path + length - tail, end) == 0;
+}
+
+static bool path_cut(char *path, const char *end) {
+    if (!path_ends(path, end))
+        return false;
+    path[strlen(path) - strlen(end)] = '\0';
+    return true;
+}
+
+/* "./x" and "x" are the same place. */
+static const char *path_plain(const char *path) {
+    while (path[0] == '.' && path[1] == '/')
+        path += 2 + strspn(path + 2, "/");
+    return path;
+}
+
+static bool path_is_dir(const char *path) {
     struct stat st;
 
     return stat(*path == '\0' ? "." : path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-static bool place_is_file(const char *path) {
+static bool path_is_file(const char *path) {
     struct stat st;
 
     return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+static bool path_is_root(const char *path) {
+    char real[NAVIGATION_PATH];
+
+    return realpath(*path == '\0' ? "." : path, real) == NULL ||
+           strcmp(real, "/") == 0;
+}
+
+/* ------------------------------------------------------------------------ */
+/* Places                                                                   */
+/* ------------------------------------------------------------------------ */
+
+/* What a place is a name of. */
+struct place {
+    char file[NAVIGATION_PATH]; /* the first that was found, if any */
+    int beside;                 /* x.luau, x.lua */
+    int within;                 /* x/init.luau, x/init.lua */
+    bool dir;                   /* x */
+};
+
+/* Above what the user named there are only dots: "", "..", "../.." */
+static bool place_is_above(const char *place) {
+    return *place == '\0' || strcmp(place, ".") == 0 ||
+           strcmp(place, "..") == 0 || path_ends(place, "/..");
 }
 
 /* out = place + suffix; false when that is too long. */
@@ -34,144 +84,133 @@ static bool place_join(char out[NAVIGATION_PATH], const char *place,
            NAVIGATION_PATH;
 }
 
-/* The files that a module at place may be, and how many of them there are;
- * the first is left in out. */
-static int place_files(const char *place, char out[NAVIGATION_PATH]) {
-    static const char *const suffixes[] = {".luau", ".lua", "/init.luau",
-                                           "/init.lua"};
+/* 1 if the file is there. */
+static int place_find_file(struct place *found, const char *place,
+                           const char *suffix) {
     char path[NAVIGATION_PATH];
-    int count = 0;
 
-    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
-        if (!place_join(path, place, suffixes[i]) || !place_is_file(path))
-            continue;
-        if (count++ == 0)
-            memcpy(out, path, sizeof(path));
+    if (!place_join(path, place, suffix) || !path_is_file(path))
+        return 0;
+    if (found->beside + found->within == 0)
+        memcpy(found->file, path, sizeof(path));
+    return 1;
+}
+
+static void place_find(struct place *found, const char *place) {
+    const char *slash = strrchr(place, '/');
+    const char *name = slash == NULL ? place : slash + 1;
+
+    *found = (struct place){.dir = path_is_dir(place)};
+    /* x/init.luau is the module x, and has no second name x/init. */
+    if (!place_is_above(place) && strcmp(name, "init") != 0) {
+        found->beside += place_find_file(found, place, ".luau");
+        found->beside += place_find_file(found, place, ".lua");
     }
-    return count;
+    if (found->dir) {
+        found->within += place_find_file(found, place, "/init.luau");
+        found->within += place_find_file(found, place, "/init.lua");
+    }
+}
+
+static bool place_is_module(const struct place *found) {
+    return found->beside + found->within > 0;
 }
 
 static luarequire_NavigateResult place_look(const char *place) {
-    char path[NAVIGATION_PATH];
-    int files = place_files(place, path);
+    struct place found;
 
-    if (files > 1)
+    place_find(&found, place);
+    if (found.beside + found.within > 1 || (found.beside > 0 && found.dir))
         return NAVIGATE_AMBIGUOUS;
-    return files == 1 || place_is_dir(place) ? NAVIGATE_SUCCESS
-                                             : NAVIGATE_NOT_FOUND;
+    return found.dir || place_is_module(&found) ? NAVIGATE_SUCCESS
+                                                : NAVIGATE_NOT_FOUND;
 }
 
 /* ------------------------------------------------------------------------ */
 /* Steps                                                                    */
 /* ------------------------------------------------------------------------ */
 
-static bool ends_with(const char *s, const char *end) {
-    size_t length = strlen(s);
-    size_t tail = strlen(end);
-
-    return length >= tail && strcmp(s + length - tail, end) == 0;
+/* Stands at the module whose file the path is. */
+static bool nav_stand(struct navigation *n, const char *path) {
+    if (!place_join(n->place, path_plain(path), ""))
+        return false;
+    if (!path_cut(n->place, ".luau"))
+        (void)path_cut(n->place, ".lua");
+    if (strcmp(n->place, "init") == 0)
+        strcpy(n->place, ".");
+    else if (path_cut(n->place, "/init") && n->place[0] == '\0')
+        strcpy(n->place, "/");
+    return true;
 }
 
-static void place_cut(char *place, const char *suffix) {
-    if (ends_with(place, suffix))
-        place[strlen(place) - strlen(suffix)] = '\0';
-}
-
-/* "./x" and "x" are the same place. */
-static const char *place_plain(const char *path) {
-    while (path[0] == '.' && path[1] == '/')
-        path += 2 + strspn(path + 2, "/");
-    return path;
-}
-
-/* A script that came from no file stands in the current directory. */
+/* A script that came from no file stands in the current directory. That it
+ * runs settles which of two files it is. */
 static luarequire_NavigateResult nav_reset(lua_State *L, void *ctx,
                                            const char *chunkname) {
-    struct navigation *n = ctx;
     const char *path = chunkname[0] == '@' ? chunkname + 1 : "script";
 
     (void)L;
-    if (!place_join(n->place, place_plain(path), ""))
-        return NAVIGATE_NOT_FOUND;
-    place_cut(n->place, ".luau");
-    place_cut(n->place, ".lua");
-    if (strcmp(n->place, "init") == 0)
-        strcpy(n->place, ".");
-    else
-        place_cut(n->place, "/init");
-    return NAVIGATE_SUCCESS;
+    return nav_stand(ctx, path) ? NAVIGATE_SUCCESS : NAVIGATE_NOT_FOUND;
 }
 
+/* Relative aliases are the library's to follow; here only "/..." is left. */
 static luarequire_NavigateResult nav_jump(lua_State *L, void *ctx,
                                           const char *path) {
     struct navigation *n = ctx;
 
     (void)L;
-    if (!place_join(n->place, place_plain(path), ""))
+    if (path[0] != '/' || !nav_stand(n, path))
         return NAVIGATE_NOT_FOUND;
-    while (n->place[0] != '\0' && n->place[1] != '\0' &&
-           ends_with(n->place, "/"))
-        n->place[strlen(n->place) - 1] = '\0';
+    while (n->place[1] != '\0' && path_cut(n->place, "/"))
+        ;
     return place_look(n->place);
 }
 
-static bool place_is_root(const char *place) {
-    char *real = realpath(*place == '\0' ? "." : place, NULL);
-    bool root = real == NULL || strcmp(real, "/") == 0;
+static luarequire_NavigateResult nav_climb(struct navigation *n) {
+    bool here = n->place[0] == '\0' || strcmp(n->place, ".") == 0;
+    char above[NAVIGATION_PATH];
 
-    free(real);
-    return root;
-}
-
-/* Above what the user named there are only dots: "" .. "../.." */
-static bool place_is_above(const char *place) {
-    return *place == '\0' || strcmp(place, ".") == 0 ||
-           strcmp(place, "..") == 0 || ends_with(place, "/..");
-}
-
-static luarequire_NavigateResult place_climb(struct navigation *n) {
-    if (place_is_root(n->place))
+    if (path_is_root(n->place) ||
+        !place_join(above, here ? "" : n->place, "/.."))
         return NAVIGATE_NOT_FOUND;
-    if (n->place[0] == '\0' || strcmp(n->place, ".") == 0)
-        strcpy(n->place, "..");
-    else if (strlen(n->place) + 4 > NAVIGATION_PATH)
-        return NAVIGATE_NOT_FOUND;
-    else
-        strcat(n->place, "/..");
+    memcpy(n->place, above, sizeof(above));
     return NAVIGATE_SUCCESS;
 }
 
+/* On the way up nothing is ambiguous. */
 static luarequire_NavigateResult nav_to_parent(lua_State *L, void *ctx) {
     struct navigation *n = ctx;
     char *slash;
 
     (void)L;
+    if (strcmp(n->place, "/") == 0)
+        return NAVIGATE_NOT_FOUND;
     if (place_is_above(n->place))
-        return place_climb(n);
+        return nav_climb(n);
     slash = strrchr(n->place, '/');
     if (slash == NULL)
         n->place[0] = '\0';
-    else if (slash == n->place) {
-        if (slash[1] == '\0')
-            return NAVIGATE_NOT_FOUND;
+    else if (slash == n->place)
         slash[1] = '\0';
-    } else
+    else
         *slash = '\0';
-    return place_look(n->place);
+    return place_look(n->place) == NAVIGATE_NOT_FOUND ? NAVIGATE_NOT_FOUND
+                                                      : NAVIGATE_SUCCESS;
 }
 
 static luarequire_NavigateResult nav_to_child(lua_State *L, void *ctx,
                                               const char *name) {
     struct navigation *n = ctx;
+    bool here = *n->place == '\0' || strcmp(n->place, ".") == 0;
+    const char *slash = here || path_ends(n->place, "/") ? "" : "/";
     char place[NAVIGATION_PATH];
-    bool plain = *n->place == '\0' || strcmp(n->place, ".") == 0;
 
     (void)L;
-    if (!place_join(place, plain ? "" : n->place,
-                    plain || ends_with(n->place, "/") ? "" : "/") ||
-        strlen(place) + strlen(name) >= NAVIGATION_PATH)
+    if (strcmp(name, ".config") == 0) /* .config.luau is no module */
         return NAVIGATE_NOT_FOUND;
-    strcat(place, name);
+    if (snprintf(place, sizeof(place), "%s%s%s", here ? "" : n->place, slash,
+                 name) >= NAVIGATION_PATH)
+        return NAVIGATE_NOT_FOUND;
     memcpy(n->place, place, sizeof(place));
     return place_look(n->place);
 }
@@ -179,6 +218,13 @@ static luarequire_NavigateResult nav_to_child(lua_State *L, void *ctx,
 /* ------------------------------------------------------------------------ */
 /* Answers                                                                  */
 /* ------------------------------------------------------------------------ */
+
+bool navigation_key(const struct navigation *n, char out[NAVIGATION_PATH]) {
+    struct place found;
+
+    place_find(&found, n->place);
+    return place_is_module(&found) && realpath(found.file, out) != NULL;
+}
 
 static luarequire_WriteResult nav_write(const char *text, char *buffer,
                                         size_t size, size_t *size_out) {
@@ -198,54 +244,35 @@ static bool nav_is_allowed(lua_State *L, void *ctx, const char *chunkname) {
 
 static bool nav_is_module(lua_State *L, void *ctx) {
     const struct navigation *n = ctx;
-    char path[NAVIGATION_PATH];
+    struct place found;
 
     (void)L;
-    return place_files(n->place, path) == 1;
-}
-
-static luarequire_WriteResult nav_chunkname(lua_State *L, void *ctx,
-                                            char *buffer, size_t size,
-                                            size_t *size_out) {
-    const struct navigation *n = ctx;
-    char name[NAVIGATION_PATH + 1] = "@";
-
-    (void)L;
-    if (place_files(n->place, name + 1) != 1)
-        return WRITE_FAILURE;
-    return nav_write(name, buffer, size, size_out);
+    place_find(&found, n->place);
+    return place_is_module(&found);
 }
 
 static luarequire_WriteResult nav_loadname(lua_State *L, void *ctx,
                                            char *buffer, size_t size,
                                            size_t *size_out) {
     const struct navigation *n = ctx;
-    char path[NAVIGATION_PATH];
+    struct place found;
 
     (void)L;
-    if (place_files(n->place, path) != 1)
+    place_find(&found, n->place);
+    if (!place_is_module(&found))
         return WRITE_FAILURE;
-    return nav_write(path, buffer, size, size_out);
+    return nav_write(found.file, buffer, size, size_out);
 }
 
-/* One module by whatever path it was named. */
 static luarequire_WriteResult nav_cache_key(lua_State *L, void *ctx,
                                             char *buffer, size_t size,
                                             size_t *size_out) {
-    const struct navigation *n = ctx;
-    char path[NAVIGATION_PATH];
-    luarequire_WriteResult result;
-    char *real;
+    char key[NAVIGATION_PATH];
 
     (void)L;
-    if (place_files(n->place, path) != 1)
+    if (!navigation_key(ctx, key))
         return WRITE_FAILURE;
-    real = realpath(path, NULL);
-    if (real == NULL)
-        return WRITE_FAILURE;
-    result = nav_write(real, buffer, size, size_out);
-    free(real);
-    return result;
+    return nav_write(key, buffer, size, size_out);
 }
 
 /* ------------------------------------------------------------------------ */
@@ -254,7 +281,7 @@ static luarequire_WriteResult nav_cache_key(lua_State *L, void *ctx,
 
 static bool nav_config_path(const struct navigation *n, const char *name,
                             char out[NAVIGATION_PATH]) {
-    return place_join(out, n->place, name) && place_is_file(out);
+    return place_join(out, n->place, name) && path_is_file(out);
 }
 
 static luarequire_ConfigStatus nav_config_status(lua_State *L, void *ctx) {
@@ -273,15 +300,15 @@ static luarequire_ConfigStatus nav_config_status(lua_State *L, void *ctx) {
 static luarequire_WriteResult nav_config(lua_State *L, void *ctx, char *buffer,
                                          size_t size, size_t *size_out) {
     luarequire_WriteResult result = WRITE_BUFFER_TOO_SMALL;
+    struct source_failure failure;
     char path[NAVIGATION_PATH];
     struct source source;
-    const char *why;
 
     (void)L;
     if (!nav_config_path(ctx, "/.luaurc", path) &&
         !nav_config_path(ctx, "/.config.luau", path))
         return WRITE_FAILURE;
-    if (!source_read(&source, path, &why))
+    if (!source_read(&source, path, &failure))
         return WRITE_FAILURE;
     *size_out = source.size;
     if (source.size <= size) {
@@ -300,7 +327,7 @@ void navigation_configure(luarequire_Configuration *config) {
         .to_parent = nav_to_parent,
         .to_child = nav_to_child,
         .is_module_present = nav_is_module,
-        .get_chunkname = nav_chunkname,
+        .get_chunkname = nav_loadname, /* `load` makes its own of it */
         .get_loadname = nav_loadname,
         .get_cache_key = nav_cache_key,
         .get_config_status = nav_config_status,

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <lua.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,9 @@
 #include <uv.h>
 
 #include "kahu/kahu.h"
+
+/* What a function of Luau can be given, and some room for those below it. */
+#define OPTIONS_ARGUMENTS (LUAI_MAXCSTACK - 100)
 
 #ifndef KAHU_LUAU_VERSION
 #define KAHU_LUAU_VERSION "(unknown)"
@@ -180,7 +184,11 @@ static bool options_rest(struct options *o, int argc, char **argv, int *code) {
     }
     o->argc = argc - optind;
     o->argv = argv + optind;
-    return true;
+    if (o->argc <= OPTIONS_ARGUMENTS)
+        return true;
+    fprintf(stderr, "kahu: %d arguments for the script, at most %d are taken\n",
+            o->argc, OPTIONS_ARGUMENTS);
+    return options_refuse(code);
 }
 
 bool options_parse(struct options *out, int argc, char **argv, int *code) {

@@ -1,10 +1,37 @@
 /* SPDX-License-Identifier: MIT */
 #include "report.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <lua.h>
 #include <stdio.h>
+#include <string.h>
 #include <uv.h>
+
+#include "vm.h"
+
+/* ------------------------------------------------------------------------ */
+/* Output                                                                   */
+/* ------------------------------------------------------------------------ */
+
+/* The errno of the first flush that failed: by the end it would be lost. */
+static int report_flush_error;
+
+void report_flush(void) {
+    if (fflush(stdout) != 0 && report_flush_error == 0)
+        report_flush_error = errno;
+}
+
+/* print() ignores what its writes say, but stdout remembers that much. */
+bool report_flushed(void) {
+    report_flush();
+    if (report_flush_error == 0 && ferror(stdout))
+        report_flush_error = EIO;
+    if (report_flush_error != 0)
+        report_failure("cannot write to standard output",
+                       strerror(report_flush_error));
+    return report_flush_error == 0;
+}
 
 /* ------------------------------------------------------------------------ */
 /* Errors and warnings                                                      */
@@ -28,11 +55,13 @@ void report_error(void *ud, lua_State *L, lua_State *co, const char *message,
     const struct report *r = ud;
 
     (void)L;
-    (void)co;
     if (kahu_is_stopped(r->s))
         return;
-    fflush(stdout);
-    fprintf(stderr, "%s\n", message);
+    report_flush();
+    if (lua_status(co) == LUA_ERRMEM)
+        report_no_memory();
+    else
+        fprintf(stderr, "%s\n", message);
     if (*traceback != '\0') {
         fputs("stack traceback:\n", stderr);
         report_indented(traceback);
@@ -43,17 +72,21 @@ void report_failure(const char *what, const char *why) {
     fprintf(stderr, "kahu: %s: %s\n", what, why);
 }
 
+void report_no_memory(void) {
+    fputs("kahu: not enough memory\n", stderr);
+}
+
 void report_yielded(lua_State *script) {
     lua_Debug ar;
-    int level = 0;
 
-    while (lua_getinfo(script, level, "sl", &ar) && ar.currentline <= 0)
-        level++;
-    fflush(stdout);
-    fprintf(stderr,
-            "%s:%d: warning: the script yielded here and nothing is left that "
-            "would resume it\n",
-            ar.short_src, ar.currentline);
+    vm_where(script, &ar);
+    report_flush();
+    fputs(ar.short_src, stderr);
+    if (ar.currentline > 0)
+        fprintf(stderr, ":%d", ar.currentline);
+    fputs(": warning: the script yielded here and nothing is left that would "
+          "resume it\n",
+          stderr);
 }
 
 void report_interrupted(const kahu_sched *s) {
@@ -61,7 +94,7 @@ void report_interrupted(const kahu_sched *s) {
     size_t deferred = kahu_count(s, KAHU_DEFER);
     size_t operating = kahu_count(s, KAHU_OPERATION);
 
-    fflush(stdout);
+    report_flush();
     fprintf(stderr,
             "kahu: interrupted: %zu waiting (%zu sleeping, %zu deferred, %zu "
             "in operations)\n",
@@ -107,7 +140,7 @@ void report_stats(const kahu_sched *s, uint64_t start_ns) {
     kahu_stats stats = {.size = sizeof(stats)};
 
     kahu_get_stats(s, &stats);
-    fflush(stdout);
+    report_flush();
     report_kinds(&stats);
     fprintf(stderr,
             "cycles     %12" PRIu64 "\nresumes    %12" PRIu64

@@ -5,6 +5,7 @@
 #ifndef KAHU_CLI_REPORT_H
 #define KAHU_CLI_REPORT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "kahu/kahu.h"
@@ -20,6 +21,15 @@ struct report {
 
 /* "kahu: what: why" */
 void report_failure(const char *what, const char *why);
+
+/* "kahu: not enough memory" */
+void report_no_memory(void);
+
+/* Writes out what scripts have printed, and remembers if that failed. */
+void report_flush(void);
+
+/* The same, for the last time: false, and said, if it ever failed. */
+bool report_flushed(void);
 
 /* The script ended in a yield that nothing will resume (S9.3). */
 void report_yielded(lua_State *script);

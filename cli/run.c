@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <uv.h>
 
 #include "kahu/luau.h"
@@ -20,7 +21,7 @@ struct run {
     const struct options *options;
     uint64_t start_ns;
     uv_loop_t loop;
-    uv_prepare_t flusher;
+    uv_prepare_t prepare;
     lua_State *L;
     kahu_sched *s;
     kahu_stepped *stepped; /* under virtual time; owned by s */
@@ -32,11 +33,16 @@ struct run {
 /* Signals                                                                  */
 /* ------------------------------------------------------------------------ */
 
+/* A second signal within this time is an echo of the first: timeout(1), and
+ * others that signal both a process and its group, send it twice. */
+#define RUN_ECHO_NS (UINT64_C(100) * 1000 * 1000)
+
 /* What the handler reaches: there is one run in a process. */
 static struct {
     kahu_sched *s;
     lua_State *L;
     volatile sig_atomic_t signal; /* the one that came first; 0 for none */
+    uint64_t at_ns;               /* when; the handler's alone */
 } run_signal;
 
 /* Raised at every safepoint, so that no pcall loop outlives it. In the
@@ -46,64 +52,98 @@ static void run_interrupt(lua_State *L, int gc) {
         luaL_error(L, "interrupted");
 }
 
-/* Only what is safe here: flags, the VM's interrupt, the driver's wake. */
-static void run_on_signal(int signal) {
+static uint64_t run_signal_now(void) {
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
+}
+
+/* Only what is safe here: flags, the VM's interrupt, the driver's wake. The
+ * second signal ends the process at once, when this returns. */
+static void run_on_signal(int number) {
+    uint64_t now_ns = run_signal_now();
     int error = errno;
 
-    run_signal.signal = signal;
-    lua_callbacks(run_signal.L)->interrupt = run_interrupt;
-    kahu_stop(run_signal.s, 128 + signal);
+    if (run_signal.signal == 0) {
+        run_signal.signal = number;
+        run_signal.at_ns = now_ns;
+        lua_callbacks(run_signal.L)->interrupt = run_interrupt;
+        kahu_stop(run_signal.s, 128 + number);
+    } else if (now_ns - run_signal.at_ns > RUN_ECHO_NS) {
+        signal(number, SIG_DFL);
+        raise(number);
+    }
     errno = error;
 }
 
-/* A second signal finds the default action and ends the process at once. */
+/* What was ignored when we were started (nohup, a job in the background of a
+ * shell script) stays so. */
+static void run_catch(int number, const struct sigaction *action) {
+    struct sigaction before;
+
+    if (sigaction(number, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+        sigaction(number, action, NULL);
+}
+
 static void run_catch_signals(struct run *r) {
     struct sigaction action;
 
     memset(&action, 0, sizeof(action));
     action.sa_handler = run_on_signal;
-    /* Restarted: output that is being written is not lost. */
-    action.sa_flags = (int)(SA_RESETHAND | SA_RESTART);
+    action.sa_flags = SA_RESTART; /* what is being written is not lost */
     sigemptyset(&action.sa_mask);
+    sigaddset(&action.sa_mask, SIGINT);
+    sigaddset(&action.sa_mask, SIGTERM);
     run_signal.s = r->s;
     run_signal.L = r->L;
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    run_catch(SIGINT, &action);
+    run_catch(SIGTERM, &action);
+    signal(SIGPIPE, SIG_DFL); /* a reader who left ends the program quietly */
 }
 
 /* The scheduler the handler knows is about to go. */
 static void run_release_signals(void) {
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
+    struct sigaction action;
+
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = SIG_DFL;
+    run_catch(SIGINT, &action);
+    run_catch(SIGTERM, &action);
 }
 
 /* ------------------------------------------------------------------------ */
 /* Driving                                                                  */
 /* ------------------------------------------------------------------------ */
 
-/* Before the process sleeps, whoever reads its output sees all of it. What
- * could not be written is told at the end. */
-static void run_flush(uv_prepare_t *flusher) {
-    (void)flusher;
-    fflush(stdout);
+/* Before the process sleeps, whoever reads its output sees all of it; and it
+ * does not sleep for what can not come. */
+static void run_before_sleep(uv_prepare_t *prepare) {
+    const struct run *r = prepare->data;
+
+    report_flush();
+    (void)modules_unblock(r->modules);
 }
 
 static bool run_open_loop(struct run *r) {
     int error = uv_loop_init(&r->loop);
 
-    if (error != 0) {
+    if (error == UV_ENOMEM)
+        report_no_memory();
+    else if (error != 0)
         report_failure("cannot start", uv_strerror(error));
+    if (error != 0)
         return false;
-    }
-    uv_prepare_init(&r->loop, &r->flusher);
-    uv_prepare_start(&r->flusher, run_flush);
-    uv_unref((uv_handle_t *)&r->flusher);
+    uv_prepare_init(&r->loop, &r->prepare);
+    uv_prepare_start(&r->prepare, run_before_sleep);
+    uv_unref((uv_handle_t *)&r->prepare);
+    r->prepare.data = r;
     return true;
 }
 
 /* All handles are closed by now but for this one. */
 static void run_close_loop(struct run *r) {
-    uv_close((uv_handle_t *)&r->flusher, NULL);
+    uv_close((uv_handle_t *)&r->prepare, NULL);
     uv_run(&r->loop, UV_RUN_DEFAULT);
     uv_loop_close(&r->loop);
 }
@@ -135,21 +175,28 @@ static kahu_status run_make_scheduler(struct run *r) {
 }
 
 static void run_drive(struct run *r) {
-    if (r->stepped != NULL)
-        (void)kahu_stepped_run(r->stepped);
-    else
+    if (r->stepped == NULL) {
         uv_run(&r->loop, UV_RUN_DEFAULT);
+        return;
+    }
+    do
+        (void)kahu_stepped_run(r->stepped);
+    while (modules_unblock(r->modules));
 }
 
 /* ------------------------------------------------------------------------ */
 /* The script                                                               */
 /* ------------------------------------------------------------------------ */
 
-/* The error on top of L, which is no script's yet. */
+/* Opening or loading ended with an error on top of L, which is no script's
+ * yet. */
 static int run_fail(lua_State *L) {
     const char *message = lua_tostring(L, -1);
 
-    fprintf(stderr, "%s\n", message != NULL ? message : "(no message)");
+    if (message == NULL || strcmp(message, "not enough memory") == 0)
+        report_no_memory();
+    else
+        fprintf(stderr, "%s\n", message);
     lua_pop(L, 1);
     return EXIT_SCRIPT;
 }
@@ -173,15 +220,23 @@ static int run_source(struct run *r, struct source *source,
                       const char *chunkname) {
     struct vm_setup setup = {r->options, r->stepped, r->modules};
     struct vm_script script = {r->options, *source, chunkname, NULL, 0};
+    int status = vm_open(r->L, &setup);
     int code;
 
     *source = (struct source){NULL, 0};
-    if (vm_open(r->L, &setup) != LUA_OK || vm_load(r->L, &script) != LUA_OK)
-        code = run_fail(r->L);
-    else
+    if (status == LUA_OK)
+        status = vm_load(r->L, &script);
+    if (status == LUA_OK)
         code = run_thread(r, script.thread);
+    else
+        code = run_fail(r->L);
     source_free(&script.source);
     return code;
+}
+
+static int run_no_memory(void) {
+    report_no_memory();
+    return EXIT_SCRIPT;
 }
 
 static int run_with_scheduler(struct run *r, struct source *source,
@@ -194,7 +249,7 @@ static int run_with_scheduler(struct run *r, struct source *source,
     hooks.on_error = report_error;
     r->modules = modules_new(r->s, r->options);
     if (r->modules == NULL || kahu_add_hooks(r->s, &hooks) != KAHU_OK)
-        report_failure("cannot start", kahu_status_text(KAHU_ENOMEM));
+        report_no_memory();
     else
         code = run_source(r, source, chunkname);
     if (r->options->stats)
@@ -211,13 +266,13 @@ static int run_with_vm(struct run *r, struct source *source,
     int code = EXIT_SCRIPT;
 
     r->L = luaL_newstate();
-    if (r->L == NULL) {
-        report_failure("cannot start", kahu_status_text(KAHU_ENOMEM));
-        return code;
-    }
+    if (r->L == NULL)
+        return run_no_memory();
     status = run_make_scheduler(r);
     if (status == KAHU_OK)
         code = run_with_scheduler(r, source, chunkname);
+    else if (status == KAHU_ENOMEM)
+        code = run_no_memory();
     else
         report_failure("cannot start", kahu_status_text(status));
     lua_close(r->L);

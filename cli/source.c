@@ -6,12 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* More than anyone writes, and less than it takes to bring a machine down
+ * when the path names a device that never ends. */
+#define SOURCE_LIMIT ((size_t)256 << 20)
+
+#define SOURCE_CHUNK ((size_t)64 << 10)
+
 /* ------------------------------------------------------------------------ */
 /* Reading                                                                  */
 /* ------------------------------------------------------------------------ */
 
 static bool source_grow(struct source *s, size_t *capacity) {
-    size_t grown = *capacity == 0 ? 65536 : *capacity * 2;
+    size_t grown = *capacity == 0 ? SOURCE_CHUNK : *capacity * 2;
     char *text = realloc(s->text, grown);
 
     if (text == NULL)
@@ -21,37 +27,50 @@ static bool source_grow(struct source *s, size_t *capacity) {
     return true;
 }
 
-/* Zero, or the errno of what failed. */
-static int source_read_all(struct source *s, FILE *f) {
+/* The compiler takes a NUL byte for the end of the text and would run half a
+ * script. Compiled scripts have some, too. */
+static const char *source_check(const struct source *s, size_t from) {
+    if (memchr(s->text + from, '\0', s->size - from) != NULL)
+        return "not a text file";
+    return s->size > SOURCE_LIMIT ? "larger than 256 MiB" : NULL;
+}
+
+/* NULL, or what was wrong. */
+static const char *source_read_all(struct source *s, FILE *f) {
+    const char *why = NULL;
     size_t capacity = 0;
 
     errno = 0;
-    do {
-        if (s->size == capacity && !source_grow(s, &capacity))
-            return ENOMEM;
-        s->size += fread(s->text + s->size, 1, capacity - s->size, f);
-    } while (!feof(f) && !ferror(f));
-    return ferror(f) ? (errno != 0 ? errno : EIO) : 0;
+    while (why == NULL && !feof(f) && !ferror(f)) {
+        size_t from = s->size;
+
+        if (from == capacity && !source_grow(s, &capacity))
+            return strerror(ENOMEM);
+        s->size += fread(s->text + from, 1, capacity - from, f);
+        why = source_check(s, from);
+    }
+    if (ferror(f))
+        why = strerror(errno != 0 ? errno : EIO);
+    return why;
 }
 
-bool source_read(struct source *out, const char *path, const char **why) {
+bool source_read(struct source *out, const char *path,
+                 struct source_failure *failure) {
     bool is_stdin = strcmp(path, "-") == 0;
     FILE *f = is_stdin ? stdin : fopen(path, "rb");
-    int error;
 
     *out = (struct source){NULL, 0};
+    *failure = (struct source_failure){NULL, false};
     if (f == NULL) {
-        *why = strerror(errno);
+        failure->memory = errno == ENOMEM;
+        failure->why = strerror(errno);
         return false;
     }
-    error = source_read_all(out, f);
+    failure->why = source_read_all(out, f);
+    failure->memory = errno == ENOMEM;
     if (!is_stdin)
         fclose(f);
-    if (error != 0)
-        *why = strerror(error);
-    else if (memchr(out->text, '\0', out->size) != NULL)
-        *why = "not a text file";
-    else
+    if (failure->why == NULL)
         return true;
     source_free(out);
     return false;

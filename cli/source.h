@@ -9,13 +9,19 @@
 #include <stddef.h>
 
 struct source {
-    char *text; /* from malloc; NULL when empty was never read */
+    char *text; /* from malloc; NULL when nothing was read */
     size_t size;
 };
 
-/* Reads path, or standard input for "-". False with the reason, static or
- * lent by strerror, in *why. */
-bool source_read(struct source *out, const char *path, const char **why);
+/* Why there is no text. */
+struct source_failure {
+    const char *why; /* static, or lent by strerror */
+    bool memory;     /* it was memory that failed, and not the file */
+};
+
+/* Reads path, or standard input for "-". False with the reason in *failure. */
+bool source_read(struct source *out, const char *path,
+                 struct source_failure *failure);
 
 /* Copies text that is at hand. False when memory is out. */
 bool source_copy(struct source *out, const char *text);

@@ -5,6 +5,7 @@
 #include <luacodegen.h>
 #include <lualib.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "kahu/luau.h"
 #include "modules.h"
@@ -46,6 +47,52 @@ static int vm_open_protected(lua_State *L) {
 
 int vm_open(lua_State *L, struct vm_setup *setup) {
     return lua_cpcall(L, vm_open_protected, setup);
+}
+
+/* ------------------------------------------------------------------------ */
+/* Threads                                                                  */
+/* ------------------------------------------------------------------------ */
+
+void vm_raise(lua_State *L) {
+    const char *text = lua_tostring(L, -1);
+
+    if (text != NULL && strcmp(text, "std::bad_alloc") == 0)
+        lua_pushliteral(L, "not enough memory");
+    lua_error(L);
+}
+
+/* Calls f on co. What it raises is raised again on L: an error must not cross
+ * from one thread to another by itself. */
+static void vm_protect(lua_State *L, lua_State *co, lua_CFunction f, void *ud) {
+    if (lua_cpcall(co, f, ud) == LUA_OK)
+        return;
+    lua_xmove(co, L, 1);
+    vm_raise(L);
+}
+
+static int vm_sandbox_protected(lua_State *co) {
+    luaL_sandboxthread(co);
+    return 0;
+}
+
+/* The globals below are the VM's, not those of the thread that asks: a module
+ * sees nothing of whoever requires it. */
+lua_State *vm_thread_new(lua_State *L) {
+    lua_State *co = lua_newthread(L);
+
+    lua_xpush(lua_mainthread(L), co, LUA_GLOBALSINDEX);
+    lua_replace(co, LUA_GLOBALSINDEX);
+    vm_protect(L, co, vm_sandbox_protected, NULL);
+    return co;
+}
+
+void vm_where(lua_State *co, lua_Debug *ar) {
+    int level = 0;
+
+    ar->short_src = "?";
+    ar->currentline = 0;
+    while (lua_getinfo(co, level, "sl", ar) && ar->what[0] == 'C')
+        level++;
 }
 
 /* ------------------------------------------------------------------------ */
@@ -107,13 +154,9 @@ static int vm_compile_protected(lua_State *co) {
 void vm_compile(lua_State *L, lua_State *co, struct vm_text *text,
                 const char *chunkname, const struct options *o) {
     struct vm_loading loading = {L, text, chunkname, o};
-    int status = lua_cpcall(co, vm_compile_protected, &loading);
 
+    vm_protect(L, co, vm_compile_protected, &loading);
     vm_text_free(text);
-    if (status != LUA_OK) {
-        lua_xmove(co, L, 1);
-        lua_error(L);
-    }
 }
 
 /* ------------------------------------------------------------------------ */
@@ -129,17 +172,17 @@ static void vm_push_arguments(lua_State *L, const struct options *o) {
 static int vm_load_protected(lua_State *L) {
     struct vm_script *script = lua_tolightuserdata(L, 1);
     struct vm_text *text = vm_text_new(L);
-    lua_State *co = lua_newthread(L);
+    lua_State *co = vm_thread_new(L);
 
     script->ref = lua_ref(L, -1);
-    luaL_sandboxthread(co);
     text->source = script->source;
     script->source = (struct source){NULL, 0};
-    /* Loaded here and moved: an error has to be raised on this thread. */
+    /* Made here and moved: an error has to be raised on this thread. */
     vm_compile(L, co, text, script->chunkname, script->options);
-    lua_xmove(L, co, 1);
     vm_push_arguments(L, script->options);
-    lua_xmove(L, co, script->options->argc);
+    if (!lua_checkstack(co, script->options->argc + 1))
+        luaL_error(L, "too many arguments");
+    lua_xmove(L, co, script->options->argc + 1);
     script->thread = co;
     return 0;
 }

@@ -34,6 +34,18 @@ struct vm_text {
 /* Pushes the userdata that owns the text, which is empty. Raises. */
 struct vm_text *vm_text_new(lua_State *L);
 
+/* Pushes a thread whose globals are its own, over those that all scripts have.
+ * Raises. */
+lua_State *vm_thread_new(lua_State *L);
+
+/* Raises the value on top, or what it means: an exception of Luau's own C++
+ * arrives under its C++ name, and is always about memory. */
+void vm_raise(lua_State *L);
+
+/* The innermost place in co's Luau code, in ar->short_src and ar->currentline;
+ * the line is not above 0 when nobody kept it (-g0). */
+void vm_where(lua_State *co, lua_Debug *ar);
+
 /*
  * Compiles the source, which is freed, and pushes its function on L; its
  * globals are those of co, a fresh thread. Raises what compiling and loading

@@ -23,6 +23,7 @@ kahu_status kahu_add_hooks(kahu_sched *s, const kahu_hooks *hooks) {
         return KAHU_ENOMEM;
     s->hooks = grown;
     s->hooks[s->nhooks++] = copy;
+    s->end_hooks += copy.on_end != NULL;
     return KAHU_OK;
 }
 
@@ -83,11 +84,11 @@ static int hooks_take_results(kahu_sched *s, lua_State *co) {
 }
 
 void kahu__hooks_end(kahu_sched *s, lua_State *co, kahu_outcome outcome) {
-    int top = lua_gettop(s->work);
     struct hook_call call = {.co = co, .outcome = outcome, .work = s->work};
+    int top = lua_gettop(s->work);
 
-    if (s->nhooks == 0)
-        return;
+    if (s->end_hooks == 0)
+        return; /* threads nobody watches cost nothing */
     call.results = top + 1;
     if (outcome == KAHU_RETURNED)
         call.nresults = hooks_take_results(s, co);

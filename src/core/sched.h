@@ -203,6 +203,7 @@ struct kahu_sched {
     bool wording; /* an error's __tostring is under way */
     kahu_hooks *hooks;
     uint32_t nhooks;
+    uint32_t end_hooks; /* how many of them have an on_end */
     kahu_stats stats;
 };
 
