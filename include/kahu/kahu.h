@@ -20,8 +20,10 @@
  *   thread is not a failure of the call that resumed it: it goes to the hooks.
  * Stack.  Each function that touches a lua_State carries Lua's own indicator
  *   [-popped, +pushed, raises], raises being `-` never, `m` memory, `e` any.
- * Threads. "Thread: loop" - only the OS thread that steps the scheduler, the
- *   default. "Thread: any" - any OS thread, from kahu_new() to kahu_free().
+ * Threads. "Thread: loop" - only the OS thread that owns the scheduler: the
+ *   one that called kahu_new(), or kahu_adopt() since. The default; a build
+ *   with assertions ends the process, naming function and rule, when it is
+ *   broken. "Thread: any" - any OS thread, from kahu_new() to kahu_free().
  * Owning. new/free pair up and the caller owns. get_* lends, until the stated
  *   moment. A struct passed by const pointer is copied during the call.
  *
@@ -85,6 +87,12 @@ KAHU_API int kahu_version(void);
     XX(ECLOSED, -5, "scheduler is closing")                                    \
     XX(EDRIVER, -6, "the driver failed")                                       \
     XX(EYIELD, -7, "attempt to yield across metamethod/C-call boundary")       \
+    XX(EIDLE, -8, "nothing is left that could bring it about")                 \
+    XX(ESTOPPED, -9, "scheduler is stopped")                                   \
+    XX(EDEADLOCK, -10, "the call would wait for itself")                       \
+    XX(ERAISED, -11, "the function called raised an error")                    \
+    XX(EWAKES, -12, "wake limit reached")                                      \
+    XX(ETHREADS, -13, "thread limit reached")                                  \
     XX(EUSER, -100, "never made by kahu; callbacks may return it")
 
 typedef enum kahu_status {
@@ -135,6 +143,39 @@ typedef enum kahu_kind {
     KAHU_KINDS      /**< how many kinds there are */
 } kahu_kind;
 
+/** Who resumed a thread: the kind of its wake, or one of the others. */
+typedef enum kahu_cause {
+    KAHU_BY_DEFER = KAHU_DEFER,
+    KAHU_BY_DELAY = KAHU_DELAY,
+    KAHU_BY_WAIT = KAHU_WAIT,
+    KAHU_BY_OPERATION = KAHU_OPERATION,
+    KAHU_BY_SPAWN,  /**< task.spawn, kahu_spawn(), kahu_start() */
+    KAHU_BY_CANCEL, /**< nobody did: it was cancelled or closed */
+    KAHU_BY_USER /**< coroutine.resume or .wrap, a lua_resume of the host's */
+} kahu_cause;
+
+/** What came of a resume. */
+typedef enum kahu_outcome {
+    KAHU_RETURNED,  /**< its function returned */
+    KAHU_FAILED,    /**< an error nobody caught */
+    KAHU_CANCELLED, /**< cancelled or closed */
+    KAHU_YIELDED    /**< not its end: it waits, or left it to somebody else */
+} kahu_outcome;
+
+/**
+ * One resume and what came of it. Lent for the call it is passed to; fields
+ * may be appended.
+ */
+typedef struct kahu_feedback {
+    lua_State *co; /**< only to be looked at */
+    kahu_cause cause;
+    kahu_outcome outcome;
+    int nvalues;           /**< on the L that comes with it, from index 1: what
+                                it returned or yielded, or the error value */
+    const char *message;   /**< FAILED: text of the error value; else NULL */
+    const char *traceback; /**< FAILED: a line a frame; else NULL */
+} kahu_feedback;
+
 /** Allocator with lua_Alloc's contract; nsize == 0 frees and returns NULL. */
 typedef void *(*kahu_alloc_fn)(void *ud, void *ptr, size_t osize, size_t nsize);
 
@@ -182,12 +223,35 @@ typedef struct kahu_driver {
     void (*attach)(void *ud, kahu_sched *s);
     /** The scheduler is gone; ud may be freed. May be NULL. */
     void (*release)(void *ud);
+    /**
+     * Blocks until there is something to step for, and steps; for kahu_run().
+     * KAHU_OK, KAHU_EIDLE when that can't come, or another status. May be
+     * NULL: the host has its own loop. Thread: loop.
+     */
+    kahu_status (*turn)(void *ud);
+    /**
+     * Time that goes by while Luau code runs, in ns; for max_step_ns and for
+     * limits. May be NULL: now_ns. Thread: loop.
+     */
+    uint64_t (*real_ns)(void *ud);
 } kahu_driver;
 
 /* clang-format off */
 #define KAHU_DRIVER_INIT                                                       \
-    { sizeof(kahu_driver), NULL, NULL, NULL, NULL, NULL, NULL }
+    { sizeof(kahu_driver), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
 /* clang-format on */
+
+/**
+ * Makes a driver that needs no loop: the monotonic clock of the system, and a
+ * kahu_run() that sleeps until a deadline or until another OS thread wakes it.
+ *
+ * @return KAHU_OK, KAHU_EINVAL (out is NULL), KAHU_ENOMEM, or
+ *         KAHU_EDRIVER  the system has no descriptor for it
+ *
+ * Owns: the port belongs to the scheduler that takes it; if none does, call
+ * its release. Thread: loop. Since 0.1.
+ */
+KAHU_API KAHU_NODISCARD kahu_status kahu_blocking_driver(kahu_driver *out);
 
 /** A driver whose clock moves only when told to: tests, games, replays. */
 typedef struct kahu_stepped kahu_stepped;
@@ -335,6 +399,44 @@ KAHU_API kahu_sched *kahu_get(lua_State *L);
 KAHU_API int kahu_step(kahu_sched *s);
 
 /**
+ * Turns the driver until all is done (S9.4) or kahu_stop() is called.
+ *
+ * @return KAHU_OK, or
+ *         KAHU_ESTATE    from inside a step, a resume or a hook
+ *         KAHU_ESTOPPED  stopped, now or before
+ *         KAHU_EIDLE     something is pending that this driver can't wait for:
+ *                        a stepped clock has no deadline left to jump to
+ *         KAHU_EINVAL    the driver has no turn
+ *         KAHU_ECLOSED, or what the driver's turn said
+ *
+ * Thread: loop. Stack: [-0, +0, -]. Since 0.1.
+ */
+KAHU_API kahu_status kahu_run(kahu_sched *s);
+
+/**
+ * The same until each of n threads has ended, however it did; nothing is
+ * resumed after the last of them. Threads that have ended already are fine.
+ *
+ * @return as kahu_run(), and
+ *         KAHU_EIDLE   nothing is pending, and one of them has not ended
+ *         KAHU_EINVAL  also: a thread of another VM
+ *         KAHU_ENOMEM
+ *
+ * Thread: loop. Stack: [-0, +0, -]. Since 0.1.
+ */
+KAHU_API kahu_status kahu_run_until(kahu_sched *s, lua_State *const *threads,
+                                    size_t n);
+
+/**
+ * Makes the calling OS thread the one that owns s, to step it from here on.
+ * The one before must have finished with s, and the host must have passed it
+ * on in a way that orders memory: a lock, a queue, a join.
+ *
+ * Thread: the new owner. Since 0.1.
+ */
+KAHU_API void kahu_adopt(kahu_sched *s);
+
+/**
  * Ends the run (S9.6): no thread is resumed any more after the current resume
  * yields or ends; what is pending stays. kahu_is_stopped() is true from now.
  *
@@ -346,6 +448,49 @@ KAHU_API void kahu_stop(kahu_sched *s, int exit_code);
 
 /** True after kahu_stop(). Thread: any. Since 0.1. */
 KAHU_API bool kahu_is_stopped(const kahu_sched *s);
+
+/**
+ * Takes a stop back: what is pending goes on where it was. The exit code is
+ * again what the errors say.
+ *
+ * Thread: loop. Since 0.1.
+ */
+KAHU_API void kahu_unstop(kahu_sched *s);
+
+/**
+ * Ends all that is pending and goes on: wakes are unlinked, operations
+ * cancelled, posted calls dropped. No thread is resumed or closed; the host
+ * and scripts may schedule them anew. From inside a resume it takes what is
+ * pending at the call.
+ *
+ * Thread: loop. Stack: [-0, +0, -]. Since 0.1.
+ */
+KAHU_API void kahu_clear(kahu_sched *s);
+
+/**
+ * Keeps s from being done: "all done" is not reached, kahu_run() waits and a
+ * libuv loop stays, for a host that is going to post calls from other OS
+ * threads. Counted; kahu_unref() takes one back.
+ *
+ * Thread: loop. Since 0.1.
+ */
+KAHU_API void kahu_ref(kahu_sched *s);
+
+/** Takes one kahu_ref() back; KAHU_ESTATE without one. Since 0.1. */
+KAHU_API kahu_status kahu_unref(kahu_sched *s);
+
+/** What a scheduler is doing, or would be if stepped now. */
+typedef enum kahu_state {
+    KAHU_IDLE,    /**< all is done */
+    KAHU_WAITING, /**< for a deadline, an operation, a kahu_ref() */
+    KAHU_READY,   /**< a step would deliver something */
+    KAHU_RUNNING, /**< inside a step, a resume or a hook */
+    KAHU_STOPPED, /**< kahu_stop() */
+    KAHU_CLOSED   /**< kahu_close() */
+} kahu_state;
+
+/** The first of the above, read from the last, that is true. Since 0.1. */
+KAHU_API kahu_state kahu_get_state(const kahu_sched *s);
 
 /**
  * What a program running s should exit with (S9.2): the code given to
@@ -378,7 +523,8 @@ KAHU_API bool kahu_is_running(const kahu_sched *s);
 KAHU_API bool kahu_is_ready(const kahu_sched *s);
 
 /**
- * True when "all is done" (S9.4): no wake of any kind is left. Exact.
+ * True when "all is done" (S9.4): no wake of any kind, no posted call, no
+ * kahu_ref() is left. Exact.
  *
  * Thread: loop. Since 0.1.
  */
@@ -386,6 +532,9 @@ KAHU_API bool kahu_is_done(const kahu_sched *s);
 
 /** Wakes pending of one kind; 0 for no kind. Thread: loop. Since 0.1. */
 KAHU_API size_t kahu_count(const kahu_sched *s, kahu_kind kind);
+
+/** All that is pending, by what "all done" means. Thread: loop. Since 0.1. */
+KAHU_API size_t kahu_count_all(const kahu_sched *s);
 
 /** Counters since kahu_new(); append-only. */
 typedef struct kahu_stats {
@@ -479,6 +628,32 @@ KAHU_API KAHU_NODISCARD kahu_status kahu_delay(kahu_sched *s, lua_State *co,
  */
 KAHU_API KAHU_NODISCARD kahu_status kahu_cancel(kahu_sched *s, lua_State *co);
 
+/**
+ * Cancels co delay_ns from now, unless it ends before (S6). Several may be
+ * pending, and count as such: "all done" waits for them or for their thread's
+ * end.
+ *
+ * @return KAHU_OK, or
+ *         KAHU_EINVAL  co is of another VM
+ *         KAHU_ESTATE  co is dead
+ *         KAHU_ECLOSED, KAHU_ENOMEM
+ *
+ * Thread: loop. Stack of co: [-0, +0, -]. Since 0.1.
+ */
+KAHU_API KAHU_NODISCARD kahu_status kahu_cancel_after(kahu_sched *s,
+                                                      lua_State *co,
+                                                      uint64_t delay_ns);
+
+/**
+ * Cancels every thread that has a wake, in the order of their oldest wakes.
+ *
+ * @return KAHU_OK, or KAHU_ENOMEM: some were running, and that could not be
+ *         noted; the others are cancelled
+ *
+ * Thread: loop. Stack: [-0, +0, -]. Since 0.1.
+ */
+KAHU_API kahu_status kahu_cancel_all(kahu_sched *s);
+
 /* ======================================================================== */
 /* 8. Asynchronous operations                                               */
 /* ======================================================================== */
@@ -527,7 +702,15 @@ KAHU_API KAHU_NODISCARD kahu_status kahu_op_begin(lua_State *L,
  */
 KAHU_API KAHU_NORETURN int kahu_raise(lua_State *L, kahu_status status);
 
-/** `return kahu_op_yield(L);` after begin. Stack: [-0, +?, -]. Since 0.1. */
+/**
+ * `return kahu_op_yield(L);` after begin.
+ *
+ * A function pushed with a continuation (lua_pushcclosurek) goes on in it:
+ * with the stack it had, and the operation's values on top. It may call Luau
+ * (lua_callyieldable), or begin the next operation and yield again.
+ *
+ * Stack: [-0, +?, -]. Since 0.1.
+ */
 KAHU_API int kahu_op_yield(lua_State *L);
 
 /**
@@ -566,21 +749,63 @@ KAHU_API kahu_status kahu_op_fail(kahu_sched *s, kahu_op op, kahu_push_fn push,
 KAHU_API kahu_status kahu_op_abandon(kahu_sched *s, kahu_op op);
 
 /* ======================================================================== */
-/* 9. Hooks: what the embedder may watch                                    */
+/* 9. Calls from other OS threads                                           */
 /* ======================================================================== */
 
-/** How a thread ended. */
-typedef enum kahu_outcome {
-    KAHU_RETURNED, /**< its function returned */
-    KAHU_FAILED,   /**< an error nobody caught; on_error came first */
-    KAHU_CANCELLED /**< cancelled or closed */
-} kahu_outcome;
+/**
+ * A function that runs on the scheduler's OS thread. L is a thread of the VM
+ * with an empty stack, which can not yield; an error raised on it is reported
+ * like that of a thread (S9.1). It may use the API, except to step.
+ */
+typedef void (*kahu_call_fn)(void *ud, lua_State *L);
+
+/**
+ * Runs fn in the next operation phase, in one order with the operations that
+ * end: first in, first out. It is pending until it has run.
+ *
+ * Where nothing else is pending a libuv loop may end before it: kahu_ref()
+ * keeps it.
+ *
+ * @param drop  may be NULL
+ * @return KAHU_OK, KAHU_EINVAL (fn is NULL), KAHU_ECLOSED, KAHU_ENOMEM
+ *
+ * Owns: takes ud on KAHU_OK only; drop(ud) then runs exactly once, on the loop
+ * thread: after fn, or instead of it when s closes or is cleared first. The
+ * record is the C library's memory: the VM's allocator is the loop thread's.
+ * Thread: any. Since 0.1.
+ */
+KAHU_API kahu_status kahu_post(kahu_sched *s, kahu_call_fn fn, void *ud,
+                               kahu_drop_fn drop);
+
+/**
+ * Runs fn on the scheduler's OS thread and returns when it has run: at once
+ * when called there, else in the next operation phase, as kahu_post().
+ *
+ * @return KAHU_OK, or
+ *         KAHU_ERAISED    fn raised an error; it was reported
+ *         KAHU_ESTOPPED   s is stopped: nobody would run it
+ *         KAHU_EDEADLOCK  the owner of s waits, itself or by others, in a
+ *                         kahu_call() to a scheduler this OS thread owns
+ *         KAHU_ECLOSED    s was closed or cleared before it ran
+ *         KAHU_EINVAL     fn is NULL
+ *
+ * Thread: any. Since 0.1.
+ */
+KAHU_API kahu_status kahu_call(kahu_sched *s, kahu_call_fn fn, void *ud);
+
+/* ======================================================================== */
+/* 10. Hooks: what the embedder may watch                                   */
+/* ======================================================================== */
 
 /**
  * Members may be NULL. They run on the loop thread and may call the API back,
  * except to step. L is a thread of the VM for the hook's own use, which can
  * not yield; an error raised on it is caught and written to stderr (S9.8).
  * co is only to be looked at.
+ *
+ * For one resume: the watches of the thread (kahu/threads.h) in the order they
+ * were made; then every on_error, every on_end, every on_resume, each in the
+ * order of kahu_add_hooks().
  */
 typedef struct kahu_hooks {
     size_t size; /**< sizeof(kahu_hooks) */
@@ -599,11 +824,15 @@ typedef struct kahu_hooks {
      */
     void (*on_end)(void *ud, lua_State *L, lua_State *co, kahu_outcome outcome,
                    int nresults);
+    /** A resume by the scheduler is over, or a thread was cancelled. */
+    void (*on_resume)(void *ud, lua_State *L, const kahu_feedback *f);
+    /** on_resume is also told of resumes by others: KAHU_BY_USER. */
+    bool user_resumes;
 } kahu_hooks;
 
 /* clang-format off */
 #define KAHU_HOOKS_INIT                                                        \
-    { sizeof(kahu_hooks), NULL, NULL, NULL }
+    { sizeof(kahu_hooks), NULL, NULL, NULL, NULL, false }
 /* clang-format on */
 
 /**
@@ -615,6 +844,48 @@ typedef struct kahu_hooks {
  */
 KAHU_API KAHU_NODISCARD kahu_status kahu_add_hooks(kahu_sched *s,
                                                    const kahu_hooks *hooks);
+
+/**
+ * Takes the last added hooks with this ud and these members out of the chain;
+ * from inside a hook too: from then on none of its members is called.
+ *
+ * @return KAHU_OK, KAHU_EINVAL (hooks or its size), KAHU_ESTALE (not there)
+ *
+ * Thread: loop. Since 0.1.
+ */
+KAHU_API kahu_status kahu_remove_hooks(kahu_sched *s, const kahu_hooks *hooks);
+
+/** What is done with an error that no watch took (S9.1). */
+typedef enum kahu_error_policy {
+    KAHU_ERRORS_REPORT,  /**< the default: on_error hooks, or stderr */
+    KAHU_ERRORS_COLLECT, /**< kept for kahu_get_error() instead */
+    KAHU_ERRORS_STOP     /**< reported, and kahu_stop(s, 1) */
+} kahu_error_policy;
+
+/** Changes the policy. KAHU_OK or KAHU_EINVAL. Thread: loop. Since 0.1. */
+KAHU_API kahu_status kahu_set_error_policy(kahu_sched *s,
+                                           kahu_error_policy policy);
+
+/** An error that was collected. */
+typedef struct kahu_error {
+    const char *message;
+    const char *traceback;
+} kahu_error;
+
+/**
+ * The error number i, from 0, in the order they happened; both texts NULL
+ * beyond the last. Lent until kahu_clear_errors() or kahu_free(). One that
+ * can't be kept, memory being out, is reported instead.
+ *
+ * Thread: loop. Since 0.1.
+ */
+KAHU_API kahu_error kahu_get_error(const kahu_sched *s, size_t i);
+
+/** How many errors are collected. Thread: loop. Since 0.1. */
+KAHU_API size_t kahu_count_errors(const kahu_sched *s);
+
+/** Forgets the collected errors. Thread: loop. Since 0.1. */
+KAHU_API void kahu_clear_errors(kahu_sched *s);
 
 #ifdef __cplusplus
 }

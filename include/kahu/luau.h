@@ -36,6 +36,23 @@ KAHU_API int kahu_open_task(lua_State *L);
  */
 KAHU_API int kahu_open_coroutine(lua_State *L);
 
+/**
+ * Makes the read-only global table `scheduler`, for scripts that are trusted
+ * with the whole (ours):
+ *   stop(code)  kahu_stop() with an exit code, 0 by default; the thread that
+ *               calls it yields where it can, and nothing runs after it
+ *   clear()     kahu_clear()
+ *   counts()    a table: deferred, delayed, waiting, operations, all
+ *   next()      seconds to the next deadline, or nothing
+ *
+ * Raises when the VM has no scheduler.
+ *
+ * @return 1: the table is left on the stack
+ *
+ * Thread: loop. Stack: [-0, +1, e]. Since 0.1.
+ */
+KAHU_API int kahu_open_scheduler(lua_State *L);
+
 #ifdef __cplusplus
 }
 #endif

@@ -20,6 +20,24 @@ void kahu__unlink(kahu_sched *s, lua_State *co) {
         kahu__cancel_wake(s, id);
 }
 
+/* Nothing is left to cancel: "all done" is not to wait for it. */
+void kahu__cancel_settled(kahu_sched *s, lua_State *co) {
+    uint32_t id;
+    uint32_t left;
+
+    if (s->pending[KAHU__CANCEL] == 0)
+        return;
+    id = kahu__thread_oldest(s, co);
+    for (left = kahu__thread_wakes(s, co); left > 0; left--) {
+        uint32_t newer = kahu__wake_at(s, id)->newer;
+
+        if (kahu__wake_at(s, id)->kind == KAHU__CANCEL)
+            kahu__cancel_wake(s, id);
+        id = newer;
+    }
+    kahu__chain_update(s);
+}
+
 static int cancel_reset(lua_State *L, void *ud) {
     (void)L;
     lua_resetthread(ud);
@@ -36,16 +54,20 @@ void kahu__reset(kahu_sched *s, lua_State *co) {
     }
 }
 
+void kahu__cancel_tell(kahu_sched *s, lua_State *co) {
+    kahu__unlink(s, co);
+    if (lua_costatus(s->work, co) == LUA_COSUS)
+        kahu__feedback(s, co, KAHU_BY_CANCEL, KAHU_CANCELLED);
+    kahu__unlink(s, co); /* what hooks may have made */
+}
+
 /* Providers and hooks are called on the way, and may call back: one of them may
  * have cancelled the thread already, or resumed it to its end. */
 void kahu__cancel_now(kahu_sched *s, lua_State *co) {
     kahu__enter(s);
     kahu__hold(s, co);
-    kahu__unlink(s, co);
-    if (lua_costatus(s->work, co) == LUA_COSUS)
-        kahu__hooks_end(s, co, KAHU_CANCELLED);
+    kahu__cancel_tell(s, co);
     kahu__reset(s, co);
-    kahu__unlink(s, co); /* what hooks may have made */
     lua_pop(s->work, 1);
     kahu__leave(s);
 }

@@ -124,9 +124,9 @@ static void deliver_resume(kahu_sched *s, uint32_t id) {
         s->stats.delivered[w.kind]++;
         nargs = deliver_values(s, &w);
         if (nargs < 0)
-            kahu__resume_error(s, w.co, NULL);
+            kahu__resume_error(s, w.co, NULL, (kahu_cause)w.kind);
         else
-            kahu__resume(s, w.co, NULL, nargs);
+            kahu__resume(s, w.co, NULL, nargs, (kahu_cause)w.kind);
     }
     lua_pop(s->work, 1); /* what kahu__wake_hold() pushed */
 }

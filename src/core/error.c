@@ -16,13 +16,7 @@
 #define ERROR_FRAMES_TOP 10
 #define ERROR_FRAMES_BOTTOM 10
 
-/* Text in a fixed buffer; what does not fit is cut off. */
-struct error_text {
-    size_t length;
-    char bytes[8192];
-};
-
-static void text_add(struct error_text *t, const char *s) {
+static void text_add(struct kahu__text *t, const char *s) {
     size_t room = sizeof(t->bytes) - 1 - t->length;
     size_t length = strlen(s);
 
@@ -33,7 +27,7 @@ static void text_add(struct error_text *t, const char *s) {
     t->bytes[t->length] = '\0';
 }
 
-static void text_add_frame(struct error_text *t, const lua_Debug *ar) {
+static void text_add_frame(struct kahu__text *t, const lua_Debug *ar) {
     char line[32];
 
     text_add(t, ar->short_src);
@@ -49,7 +43,7 @@ static void text_add_frame(struct error_text *t, const lua_Debug *ar) {
 }
 
 /* lua_debugtrace() would do, but for its buffer that all VMs share. */
-static void error_traceback(struct error_text *t, lua_State *co) {
+static void error_traceback(struct kahu__text *t, lua_State *co) {
     int depth = lua_stackdepth(co);
     int skipped = depth - ERROR_FRAMES_TOP - ERROR_FRAMES_BOTTOM;
     char line[48];
@@ -128,14 +122,26 @@ static const char *error_message(kahu_sched *s, lua_State *co) {
 /* Report                                                                   */
 /* ------------------------------------------------------------------------ */
 
-void kahu__report(kahu_sched *s, lua_State *co) {
-    int top = lua_gettop(s->work);
+const char *kahu__error_text(kahu_sched *s, lua_State *co,
+                             struct kahu__text *out) {
     const char *message = error_message(s, co);
-    struct error_text traceback;
 
+    error_traceback(out, co);
+    return message;
+}
+
+static void error_report(kahu_sched *s, const struct kahu__told *told) {
+    const kahu_feedback *f = &told->feedback;
+
+    if (!kahu__hooks_error(s, told))
+        fprintf(stderr, "%s\nstack traceback:\n%s", f->message, f->traceback);
+}
+
+void kahu__report(kahu_sched *s, const struct kahu__told *told) {
     s->stats.errors++;
-    error_traceback(&traceback, co);
-    if (!kahu__hooks_error(s, co, message, traceback.bytes))
-        fprintf(stderr, "%s\nstack traceback:\n%s", message, traceback.bytes);
-    lua_settop(s->work, top);
+    if (s->error_policy != KAHU_ERRORS_COLLECT ||
+        !kahu__errors_keep(s, &told->feedback))
+        error_report(s, told);
+    if (s->error_policy == KAHU_ERRORS_STOP)
+        kahu_stop(s, 1);
 }

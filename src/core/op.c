@@ -13,6 +13,8 @@
  *   the ender left: drop is called once, there. An operation that was still
  *   open has nobody's values, and on_cancel is called instead.
  *   Callbacks run outside the lock: they may call back.
+ *   Calls posted from other OS threads (post.c) go the same way, so that they
+ *   and the operations are delivered in the order in which they came.
  */
 #include <lualib.h>
 
@@ -25,7 +27,7 @@
 /* Lists                                                                    */
 /* ------------------------------------------------------------------------ */
 
-static void op_list_append(struct kahu__op_list *l, struct kahu__op *op) {
+void kahu__op_list_append(struct kahu__op_list *l, struct kahu__op *op) {
     op->next = NULL;
     op->prev = l->last;
     if (l->last != NULL)
@@ -35,7 +37,7 @@ static void op_list_append(struct kahu__op_list *l, struct kahu__op *op) {
     l->last = op;
 }
 
-static void op_list_remove(struct kahu__op_list *l, struct kahu__op *op) {
+void kahu__op_list_remove(struct kahu__op_list *l, struct kahu__op *op) {
     if (op->next != NULL)
         op->next->prev = op->prev;
     else
@@ -122,9 +124,12 @@ static struct kahu__op *op_new(kahu_sched *s, lua_State *L) {
 static kahu_status op_check(const kahu_sched *s, lua_State *L) {
     if (s == NULL)
         return KAHU_ESTATE;
+    KAHU__LOOP_ONLY(s);
     if (s->closing)
         return KAHU_ECLOSED;
-    return lua_isyieldable(L) ? KAHU_OK : KAHU_EYIELD;
+    if (!lua_isyieldable(L))
+        return KAHU_EYIELD;
+    return kahu__wake_allowed(s, L);
 }
 
 kahu_status kahu_op_begin(lua_State *L, kahu_op_cancel_fn on_cancel, void *ud,
@@ -171,8 +176,8 @@ static kahu_status op_end(kahu_sched *s, kahu_op handle, struct kahu__op how) {
         op->ud = how.ud;
         op->drop = how.drop;
         op->in = KAHU__IN_ENDED;
-        op_list_append(&s->ended, op);
-        atomic_fetch_add(&s->ended_count, 1);
+        kahu__op_list_append(&s->ended, op);
+        kahu__atomic_add(&s->ended_count, 1);
     }
     kahu__lock_give(&s->op_lock);
 
@@ -217,7 +222,7 @@ void kahu__op_collect(kahu_sched *s) {
     assert(s->finishing.first == NULL);
     s->finishing = s->ended;
     s->ended = (struct kahu__op_list){NULL, NULL};
-    atomic_store(&s->ended_count, 0);
+    kahu__atomic_set(&s->ended_count, 0);
     for (struct kahu__op *op = s->finishing.first; op != NULL; op = op->next)
         op->in = KAHU__IN_FINISHING;
     kahu__lock_give(&s->op_lock);
@@ -228,8 +233,12 @@ bool kahu__op_deliver_next(kahu_sched *s) {
 
     if (op == NULL)
         return false;
-    op_list_remove(&s->finishing, op);
+    kahu__op_list_remove(&s->finishing, op);
     op->in = KAHU__IN_DELIVERY;
+    if (op->wake == 0) {
+        kahu__post_run(s, op);
+        return true;
+    }
     kahu__list_remove(s, op->wake);
     kahu__deliver(s, op->wake);
     return true;
@@ -291,8 +300,8 @@ int kahu__op_take(kahu_sched *s, struct kahu__op *op, lua_State *co) {
 /* ------------------------------------------------------------------------ */
 
 static void op_unend(kahu_sched *s, struct kahu__op *op) {
-    op_list_remove(&s->ended, op);
-    atomic_fetch_sub(&s->ended_count, 1);
+    kahu__op_list_remove(&s->ended, op);
+    kahu__atomic_sub(&s->ended_count, 1);
 }
 
 /* Takes op out of where it is; where that was. */
@@ -306,7 +315,7 @@ static enum kahu__op_place op_withdraw(kahu_sched *s, struct kahu__op *op) {
     else if (place == KAHU__IN_ENDED)
         op_unend(s, op);
     else if (place == KAHU__IN_FINISHING)
-        op_list_remove(&s->finishing, op);
+        kahu__op_list_remove(&s->finishing, op);
     kahu__lock_give(&s->op_lock);
     return place;
 }

@@ -6,8 +6,12 @@
 #include "sched.h"
 
 kahu_status kahu__defer(kahu_sched *s, lua_State *co, lua_State *L, int nargs) {
-    uint32_t id = kahu__wake_make(s, co, KAHU_DEFER, L, nargs);
+    kahu_status status = kahu__wake_allowed(s, co);
+    uint32_t id;
 
+    if (status != KAHU_OK)
+        return status;
+    id = kahu__wake_make(s, co, KAHU_DEFER, L, nargs);
     if (id == 0)
         return KAHU_ENOMEM;
     kahu__list_append(s, KAHU__DEFERRED, id);

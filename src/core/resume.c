@@ -3,14 +3,19 @@
  * resume.c - the one caller of lua_resume, and what follows from each verdict.
  *
  * The VM tells a suspended thread from a finished one by what lies on its
- * stack (V1), so every resume ends with a cleared stack, but for a failed
- * thread, whose status speaks for itself and whose error value the VM's own
- * coroutine.close still wants.
+ * stack (V1), so every resume of ours ends with a cleared stack, but for a
+ * failed thread, whose status speaks for itself and whose error value the VM's
+ * own coroutine.close still wants.
  */
 #include "../base/common.h"
 #include "sched.h"
 
-/* A thread that was asked to end while it ran ends now (S6.8). */
+/* ------------------------------------------------------------------------ */
+/* Verdicts                                                                 */
+/* ------------------------------------------------------------------------ */
+
+/* A thread that was asked to end while it ran ends now (S6.8). One that is to
+ * end at a certain time has that time. */
 static void resume_cancel_asked(kahu_sched *s, lua_State *co) {
     uint32_t first = kahu__thread_oldest(s, co);
     uint32_t id = first;
@@ -20,7 +25,7 @@ static void resume_cancel_asked(kahu_sched *s, lua_State *co) {
     do {
         struct kahu__wake *w = kahu__wake_at(s, id);
 
-        if (w->kind == KAHU__CANCEL) {
+        if (w->kind == KAHU__CANCEL && w->where != KAHU__TIMED) {
             kahu__cancel_now(s, co);
             return;
         }
@@ -28,52 +33,99 @@ static void resume_cancel_asked(kahu_sched *s, lua_State *co) {
     } while (id != first);
 }
 
-static void resume_yielded(kahu_sched *s, lua_State *co) {
-    lua_settop(co, 0);
+static void resume_yielded(kahu_sched *s, lua_State *co, kahu_cause cause) {
+    if (s->resume_hooks > 0 || s->tracker != NULL)
+        kahu__feedback(s, co, cause, KAHU_YIELDED);
+    else
+        lua_settop(co, 0);
     if (s->pending[KAHU__CANCEL] > 0)
         resume_cancel_asked(s, co);
 }
 
-static void resume_returned(kahu_sched *s, lua_State *co) {
-    kahu__hooks_end(s, co, KAHU_RETURNED);
-    lua_settop(co, 0);
+/* Threads nobody watches cost nothing. */
+static void resume_returned(kahu_sched *s, lua_State *co, kahu_cause cause) {
+    if (s->end_hooks > 0 || s->resume_hooks > 0 || s->watches.live > 0)
+        kahu__feedback(s, co, cause, KAHU_RETURNED);
+    else
+        lua_settop(co, 0);
+    kahu__cancel_settled(s, co);
 }
 
 /* The error is on top. A resume the VM refused (C stack overflow) has left
  * the thread as it was, with the message on top: that thread ends too (S3.7),
  * or the message would pass for a value of it. */
-static void resume_failed(kahu_sched *s, lua_State *co) {
+static void resume_failed(kahu_sched *s, lua_State *co, kahu_cause cause) {
     bool refused = lua_status(co) == LUA_OK || lua_status(co) == LUA_YIELD;
 
-    kahu__report(s, co);
-    kahu__hooks_end(s, co, KAHU_FAILED);
+    kahu__feedback(s, co, cause, KAHU_FAILED);
     if (refused)
         kahu__reset(s, co);
+    kahu__cancel_settled(s, co);
 }
 
-static void resume_settle(kahu_sched *s, lua_State *co, int verdict) {
+static void resume_settle(kahu_sched *s, lua_State *co, kahu_cause cause,
+                          int verdict) {
     switch (verdict) {
     case LUA_YIELD:
-        resume_yielded(s, co);
+        resume_yielded(s, co, cause);
         break;
     case LUA_OK:
-        resume_returned(s, co);
+        resume_returned(s, co, cause);
         break;
     case LUA_BREAK: /* a debugger has it now */
         break;
     default:
-        resume_failed(s, co);
+        resume_failed(s, co, cause);
     }
 }
 
-void kahu__resume(kahu_sched *s, lua_State *co, lua_State *from, int nargs) {
-    assert(s->depth > 0 && nargs <= lua_gettop(co));
+/* ------------------------------------------------------------------------ */
+/* Resumes                                                                  */
+/* ------------------------------------------------------------------------ */
+
+/* nargs < 0 raises the value on top. */
+static int resume_run(kahu_sched *s, lua_State *co, lua_State *from,
+                      int nargs) {
+    lua_State *outer = s->running;
+    bool limited = outer == NULL && kahu__limits_time(s);
+    int verdict;
+
     s->stats.resumes++;
-    resume_settle(s, co, lua_resume(co, from, nargs));
+    s->running = co;
+    if (limited)
+        kahu__limits_begin(s);
+    verdict =
+        nargs < 0 ? lua_resumeerror(co, from) : lua_resume(co, from, nargs);
+    if (limited)
+        kahu__limits_end(s);
+    s->running = outer;
+    return verdict;
 }
 
-void kahu__resume_error(kahu_sched *s, lua_State *co, lua_State *from) {
+void kahu__resume(kahu_sched *s, lua_State *co, lua_State *from, int nargs,
+                  kahu_cause cause) {
+    assert(s->depth > 0 && nargs >= 0 && nargs <= lua_gettop(co));
+    resume_settle(s, co, cause, resume_run(s, co, from, nargs));
+}
+
+void kahu__resume_error(kahu_sched *s, lua_State *co, lua_State *from,
+                        kahu_cause cause) {
     assert(s->depth > 0 && lua_gettop(co) > 0);
-    s->stats.resumes++;
-    resume_settle(s, co, lua_resumeerror(co, from));
+    resume_settle(s, co, cause, resume_run(s, co, from, -1));
+}
+
+void kahu__resumed_by_user(kahu_sched *s, lua_State *co) {
+    int status = lua_status(co);
+
+    if (status == LUA_BREAK || !kahu__is_ours(s, co))
+        return;
+    kahu__enter(s);
+    if (status == LUA_YIELD) {
+        kahu__feedback(s, co, KAHU_BY_USER, KAHU_YIELDED);
+    } else {
+        kahu__feedback(s, co, KAHU_BY_USER,
+                       status == LUA_OK ? KAHU_RETURNED : KAHU_FAILED);
+        kahu__cancel_settled(s, co);
+    }
+    kahu__leave(s);
 }

@@ -22,7 +22,8 @@
  *
  * Invariants
  *   (1) pending_all is the sum of pending[], and the number of live records in
- *       `wakes`: all is done exactly when it is 0 (S9.4).
+ *       `wakes`: all is done exactly when it is 0 (S9.4), nothing is posted and
+ *       nobody holds a kahu_ref().
  *   (2) A wake is delivered only by a phase of a cycle, and phases run only
  *       with depth 1: never inside a resume or a hook (M8).
  *   (3) Between calls of the API, depth is 0 and the driver knows the first
@@ -31,6 +32,8 @@
  *   (4) Once `closed`, nothing is pending and nothing can be made pending.
  */
 #include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../base/common.h"
@@ -68,13 +71,28 @@ int kahu__protect(kahu_sched *s, lua_State *L,
 }
 
 /* ------------------------------------------------------------------------ */
+/* OS threads                                                               */
+/* ------------------------------------------------------------------------ */
+
+void kahu__check_owner(const kahu_sched *s, const char *function) {
+    if (kahu__atomic_get(&s->owner) == kahu__thread_self())
+        return;
+    fprintf(stderr,
+            "kahu: %s() was called on an OS thread that does not own the "
+            "scheduler; hand it over with kahu_adopt(), or use kahu_post() or "
+            "kahu_call()\n",
+            function);
+    abort();
+}
+
+/* ------------------------------------------------------------------------ */
 /* The driver                                                               */
 /* ------------------------------------------------------------------------ */
 
 /* Something that a step would deliver whatever the clock says. */
 static bool sched_has_queued(const kahu_sched *s) {
     return s->phase != 0 || s->lists[KAHU__DEFERRED].first != 0 ||
-           s->unparked || atomic_load(&s->ended_count) > 0;
+           s->unparked || kahu__atomic_get(&s->ended_count) > 0;
 }
 
 static bool sched_has_due(const kahu_sched *s) {
@@ -85,11 +103,13 @@ static bool sched_has_due(const kahu_sched *s) {
 }
 
 bool kahu_is_ready(const kahu_sched *s) {
+    KAHU__LOOP_ONLY(s);
     return !s->closing && !kahu_is_stopped(s) &&
            (sched_has_queued(s) || sched_has_due(s));
 }
 
 bool kahu_is_running(const kahu_sched *s) {
+    KAHU__LOOP_ONLY(s);
     return s->depth > 0;
 }
 
@@ -101,7 +121,7 @@ static void sched_arm(kahu_sched *s) {
 
     kahu__timer_purge(s);
     deadline_ns = live ? kahu_next_deadline_ns(s) : KAHU_NEVER_NS;
-    pending = live && s->pending_all > 0;
+    pending = live && !kahu_is_done(s);
 
     if (live && !s->woken && (s->missed || sched_has_queued(s))) {
         s->woken = true;
@@ -147,7 +167,7 @@ static int sched_open(lua_State *L) {
     if (s->box == NULL) {
         struct kahu__box *box = lua_newuserdata(L, sizeof(*box));
 
-        *box = (struct kahu__box){NULL, NULL, false};
+        *box = (struct kahu__box){.s = NULL};
         lua_rawsetp(L, LUA_REGISTRYINDEX, &box_key);
         s->box = box;
     }
@@ -172,11 +192,14 @@ static void sched_init(kahu_sched *s) {
 
     kahu__pool_init(&s->wakes, s, sizeof(struct kahu__wake));
     kahu__pool_init(&s->values, s, sizeof(uint64_t));
+    kahu__watch_init(s);
     kahu__index_init(&s->threads, &s->alloc);
     kahu__heap_init(&s->timers, &s->alloc, owner);
     kahu__slots_init(&s->ops, &s->alloc);
+    kahu__slots_init(&s->scopes, &s->alloc);
     kahu__lock_init(&s->op_lock);
     s->next_seq = KAHU__FIRST_SEQ;
+    kahu__atomic_set(&s->owner, kahu__thread_self());
 }
 
 /* Frees the memory; the VM's share is given back already, or never was had. */
@@ -186,9 +209,11 @@ static void sched_free_memory(kahu_sched *s) {
     kahu__index_deinit(&s->threads);
     kahu__heap_deinit(&s->timers);
     kahu__slots_deinit(&s->ops);
+    kahu__slots_deinit(&s->scopes);
+    kahu__index_deinit(&s->watched);
     kahu__lock_deinit(&s->op_lock);
     kahu__op_free_spares(s);
-    kahu__free(&s->alloc, s->hooks, s->nhooks * sizeof(*s->hooks));
+    kahu__free(&s->alloc, s->hooks, s->hooks_capacity * sizeof(*s->hooks));
     kahu__free(&alloc, s, sizeof(*s));
 }
 
@@ -268,17 +293,27 @@ kahu_sched *kahu_get(lua_State *L) {
 /* Closing                                                                  */
 /* ------------------------------------------------------------------------ */
 
+static void sched_unlink_list(kahu_sched *s, enum kahu__list_name name) {
+    while (s->lists[name].first != 0) {
+        uint32_t id = s->lists[name].first;
+
+        kahu__list_remove(s, id);
+        kahu__list_append(s, KAHU__UNLINKING, id);
+    }
+}
+
 /* In a fixed order: operations as they were begun, then the queues, then the
- * timers. Nothing is made meanwhile: new work is refused. */
-static void sched_unlink_all(kahu_sched *s) {
+ * timers. All are put together first, so that what callbacks make meanwhile is
+ * not among them. */
+void kahu__unlink_all(kahu_sched *s) {
     const struct kahu__heap_item *first;
 
-    for (int i = 0; i < KAHU__LISTS; i++)
-        while (s->lists[i].first != 0)
-            kahu__cancel_wake(s, s->lists[i].first);
+    for (int name = 0; name < KAHU__UNLINKING; name++)
+        sched_unlink_list(s, (enum kahu__list_name)name);
     while ((first = kahu__heap_first(&s->timers)) != NULL)
-        kahu__cancel_wake(s, first->id);
-    assert(s->pending_all == 0);
+        kahu__timer_to_list(s, first->id, KAHU__UNLINKING);
+    while (s->lists[KAHU__UNLINKING].first != 0)
+        kahu__cancel_wake(s, s->lists[KAHU__UNLINKING].first);
 }
 
 /* Depth keeps what the callbacks do from telling the driver. */
@@ -286,11 +321,17 @@ static void sched_finish_close(kahu_sched *s) {
     if (s->closed)
         return;
     s->depth++;
-    sched_unlink_all(s);
-    kahu__park_unwatch(s);
+    kahu__unlink_all(s);
+    kahu__post_deafen(s);
+    kahu__watch_drop_all(s);
+    kahu__scope_free_all(s);
+    assert(s->pending_all == 0);
     s->depth--;
     s->closed = true;
     s->phase = 0;
+    s->refs = 0;
+    kahu__track_end(s);
+    kahu__chain_update(s);
     sched_arm(s);
 }
 
@@ -298,9 +339,11 @@ static void sched_finish_close(kahu_sched *s) {
 static void sched_destroy(kahu_sched *s) {
     kahu_driver driver = s->driver;
 
+    kahu_clear_errors(s);
     s->box->s = NULL;
     kahu__pool_deinit(&s->wakes);
     kahu__pool_deinit(&s->values);
+    kahu__pool_deinit(&s->watches);
     lua_unref(s->main, s->protect_ref);
     lua_unref(s->main, s->caller_ref);
     lua_unref(s->main, s->work_ref);
@@ -318,15 +361,24 @@ void kahu__leave(kahu_sched *s) {
         return;
     if (s->closing)
         sched_finish_close(s);
-    if (s->free_at_exit)
+    if (s->free_at_exit && s->runs == 0)
         sched_destroy(s);
     else
         sched_arm(s);
 }
 
 void kahu_close(kahu_sched *s) {
+    KAHU__LOOP_ONLY(s);
     kahu__enter(s);
     s->closing = true;
+    kahu__leave(s);
+}
+
+void kahu_clear(kahu_sched *s) {
+    KAHU__LOOP_ONLY(s);
+    kahu__enter(s);
+    kahu__unlink_all(s);
+    kahu__post_drop_all(s, KAHU_ECLOSED);
     kahu__leave(s);
 }
 
@@ -344,20 +396,26 @@ void kahu_free(kahu_sched *s) {
 #define STOPPED (UINT64_C(1) << 32)
 
 void kahu_stop(kahu_sched *s, int exit_code) {
-    uint64_t running = 0;
-    uint64_t stopped = STOPPED | (uint32_t)exit_code;
-
-    if (atomic_compare_exchange_strong(&s->stopped, &running, stopped))
+    if (kahu__atomic_claim(&s->stopped, STOPPED | (uint32_t)exit_code))
         s->driver.wake(s->driver.ud);
 }
 
 bool kahu_is_stopped(const kahu_sched *s) {
-    return atomic_load(&s->stopped) != 0;
+    return kahu__atomic_get(&s->stopped) != 0;
+}
+
+/* What a stop has kept from being armed and woken for is made up for. */
+void kahu_unstop(kahu_sched *s) {
+    KAHU__LOOP_ONLY(s);
+    kahu__atomic_set(&s->stopped, 0);
+    s->armed = s->woken = false;
+    kahu__changed(s);
 }
 
 int kahu_exit_code(const kahu_sched *s) {
-    uint64_t stopped = atomic_load(&s->stopped);
+    uint64_t stopped = kahu__atomic_get(&s->stopped);
 
+    KAHU__LOOP_ONLY(s);
     if (stopped != 0)
         return (int)(uint32_t)stopped;
     return s->stats.errors > 0 ? 1 : 0;
@@ -372,11 +430,13 @@ int kahu_exit_code(const kahu_sched *s) {
 bool kahu__spent(kahu_sched *s) {
     if (kahu_is_stopped(s) || s->closing)
         return true;
+    if (s->until != NULL && *s->until == 0)
+        return true;
     if (s->stats.resumes >= s->step_end_resumes)
         return true;
     return s->options.max_step_ns != 0 &&
            s->stats.resumes > s->step_start_resumes &&
-           s->driver.now_ns(s->driver.ud) >= s->step_end_ns;
+           kahu__real_ns(s) >= s->step_end_ns;
 }
 
 static bool cycle_begin(kahu_sched *s) {
@@ -441,7 +501,7 @@ static void step_set_budget(kahu_sched *s) {
                               ? UINT64_MAX
                               : s->stats.resumes + o->max_step_resumes;
     if (o->max_step_ns != 0)
-        s->step_end_ns = s->driver.now_ns(s->driver.ud) + o->max_step_ns;
+        s->step_end_ns = kahu__real_ns(s) + o->max_step_ns;
 }
 
 /* A loop is run from inside a resume, and the timer or wake-up that brought us
@@ -455,11 +515,13 @@ static int step_refuse(kahu_sched *s) {
 int kahu_step(kahu_sched *s) {
     uint64_t count;
 
+    KAHU__LOOP_ONLY(s);
     if (s->depth > 0)
         return step_refuse(s);
     if (s->closing)
         return KAHU_ECLOSED;
     if (kahu_is_stopped(s)) {
+        kahu__post_refuse(s);
         sched_arm(s);
         return KAHU_ESTATE;
     }
@@ -480,10 +542,44 @@ int kahu_step(kahu_sched *s) {
 /* ------------------------------------------------------------------------ */
 
 bool kahu_is_done(const kahu_sched *s) {
-    return s->pending_all == 0;
+    return kahu_count_all(s) == 0;
+}
+
+size_t kahu_count_all(const kahu_sched *s) {
+    KAHU__LOOP_ONLY(s);
+    return s->pending_all + s->refs + (size_t)kahu__atomic_get(&s->posted);
+}
+
+kahu_state kahu_get_state(const kahu_sched *s) {
+    KAHU__LOOP_ONLY(s);
+    if (s->closing)
+        return KAHU_CLOSED;
+    if (kahu_is_stopped(s))
+        return KAHU_STOPPED;
+    if (kahu_is_running(s))
+        return KAHU_RUNNING;
+    if (kahu_is_ready(s))
+        return KAHU_READY;
+    return kahu_is_done(s) ? KAHU_IDLE : KAHU_WAITING;
+}
+
+void kahu_ref(kahu_sched *s) {
+    KAHU__LOOP_ONLY(s);
+    s->refs++;
+    kahu__changed(s);
+}
+
+kahu_status kahu_unref(kahu_sched *s) {
+    KAHU__LOOP_ONLY(s);
+    if (s->refs == 0)
+        return KAHU_ESTATE;
+    s->refs--;
+    kahu__changed(s);
+    return KAHU_OK;
 }
 
 size_t kahu_count(const kahu_sched *s, kahu_kind kind) {
+    KAHU__LOOP_ONLY(s);
     return (unsigned)kind < KAHU_KINDS ? s->pending[kind] : 0;
 }
 

@@ -9,14 +9,15 @@
 #define KAHU_CORE_SCHED_H
 
 #include <lua.h>
-#include <stdatomic.h>
 
 #include "../base/alloc.h"
+#include "../base/atomic.h"
 #include "../base/heap.h"
 #include "../base/index.h"
 #include "../base/lock.h"
 #include "../base/slots.h"
 #include "kahu/kahu.h"
+#include "kahu/threads.h"
 #include "pool.h"
 
 /* Tests begin near the wrap. */
@@ -31,7 +32,8 @@
 /* ------------------------------------------------------------------------ */
 
 /* One kind more than the public ones: a cancellation asked for while its
- * thread was running (S6.8). It closes its thread instead of resuming it. */
+ * thread was running (S6.8), or for later. It closes its thread instead of
+ * resuming it. */
 #define KAHU__CANCEL KAHU_KINDS
 
 /* Where a wake is linked. Exactly one place at a time. */
@@ -47,7 +49,7 @@ enum kahu__where {
  * Invariants
  *   (W1) Its pool slot holds the thread, which therefore lives (S9.5).
  *   (W2) It is in the ring of its thread's wakes, which is in order of seq;
- *        s->threads names the ring's oldest.
+ *        s->threads names the ring's oldest, which knows how many there are.
  *   (W3) It is linked where `where` says, and counted in s->pending[kind].
  *   (W4) Its values live in s->values or on no stack but a preloaded one (M4).
  */
@@ -69,6 +71,7 @@ struct kahu__wake {
         uint32_t prev;  /* LISTED */
         uint32_t place; /* TIMED: in the heap */
     } at;
+    uint32_t ring;  /* of the oldest of a thread: how many there are */
     uint8_t kind;   /* kahu_kind, or KAHU__CANCEL */
     uint8_t where;  /* enum kahu__where */
     uint8_t list;   /* LISTED: enum kahu__list_name */
@@ -86,6 +89,7 @@ enum kahu__list_name {
     KAHU__DEFERRED,  /* waiting for the next flush */
     KAHU__DUE,       /* collected in this phase, not yet delivered */
     KAHU__PARKED,    /* due while their thread was running or normal (M2) */
+    KAHU__UNLINKING, /* being ended by kahu_clear() or kahu_close() */
     KAHU__LISTS
 };
 
@@ -108,12 +112,14 @@ enum kahu__op_place {
  * Invariant (O1): an operation is in s->ops exactly while it is open, and then
  * where `in` says until its wake is freed.
  * s->ops, s->ended and the members marked * are guarded by s->op_lock.
+ * A call posted from another OS thread (post.c) goes through the same lists,
+ * so that they are in one order; it is no operation and has no wake.
  */
 struct kahu__op {
     struct kahu__op *next; /* * in a list, or in s->op_spare */
     struct kahu__op *prev; /* * */
     uint64_t id;
-    uint32_t wake;
+    uint32_t wake;            /* 0: a posted call, see post.c */
     enum kahu__ending ending; /* * */
     enum kahu__op_place in;   /* * */
     kahu_push_fn push;        /* * with ud and drop: set when ended */
@@ -133,12 +139,21 @@ struct kahu__op_list {
 /* The scheduler                                                            */
 /* ------------------------------------------------------------------------ */
 
+/* A collected error. */
+struct kahu__error {
+    char *message;
+    char *traceback;
+};
+
 /* What Luau functions hold of the scheduler. It belongs to the VM and stays
  * when the scheduler goes, so that no function is left with a stale pointer. */
 struct kahu__box {
     kahu_sched *s; /* NULL when there is none (any more) */
-    void (*chained_postresume)(lua_State *L); /* see park.c */
-    bool watching;                            /* our postresume is in place */
+    /* See chain.c: which callbacks of the VM are ours, and the host's below. */
+    bool took_postresume;
+    bool took_userthread;
+    void (*host_postresume)(lua_State *L);
+    void (*host_userthread)(lua_State *LP, lua_State *L);
 };
 
 struct kahu_sched {
@@ -170,8 +185,10 @@ struct kahu_sched {
 
     kahu__lock op_lock;
     struct kahu__slots ops;
-    struct kahu__op_list ended;     /* in order of completion */
-    _Atomic(size_t) ended_count;    /* of `ended`; read without the lock */
+    struct kahu__op_list ended; /* in order of completion */
+    kahu__atomic ended_count;   /* of `ended`; read without the lock */
+    kahu__atomic posted;        /* posted calls that have not run; the same */
+    bool deaf;                  /* takes no more of them; guarded by op_lock */
     struct kahu__op_list finishing; /* taken for this cycle's phase 1 */
     struct kahu__op *op_spare;      /* freed records, for the next ones */
     uint32_t op_spares;
@@ -185,12 +202,18 @@ struct kahu_sched {
     uint64_t step_end_resumes;
     uint64_t step_end_ns;
 
+    lua_State *running;  /* what we resumed last and is not over, or NULL */
+    size_t refs;         /* kahu_ref() less kahu_unref() */
+    unsigned runs;       /* kahu_run()s on the C stack */
+    const size_t *until; /* kahu_run_until(): how many have not ended */
+    kahu__atomic owner;  /* kahu__thread_self() of the loop thread */
+
     unsigned depth;    /* kahu__enter() less kahu__leave() */
     bool closing;      /* no new work; see kahu_close() */
     bool closed;       /* nothing pending any more either */
     bool free_at_exit; /* kahu_free() came from inside */
     /* 0, or STOPPED with the exit code in the lower half: see kahu_stop() */
-    _Atomic(uint64_t) stopped;
+    kahu__atomic stopped;
 
     bool armed;        /* the driver knows the two below */
     uint64_t armed_ns; /* what it was told last */
@@ -201,15 +224,48 @@ struct kahu_sched {
     bool unparked; /* a parked wake's thread has yielded since */
 
     bool wording; /* an error's __tostring is under way */
+    kahu_error_policy error_policy;
+    struct kahu__error *errors; /* collected */
+    size_t nerrors;
+    size_t errors_capacity;
     kahu_hooks *hooks;
     uint32_t nhooks;
-    uint32_t end_hooks; /* how many of them have an on_end */
+    uint32_t hooks_capacity;
+    uint32_t hook_walks;   /* under way: removed hooks stay, emptied */
+    uint32_t end_hooks;    /* how many of them have an on_end */
+    uint32_t resume_hooks; /* an on_resume */
+    uint32_t user_hooks;   /* an on_resume that is told of others' resumes */
+
+    struct kahu__pool watches;  /* struct kahu__watch, beside its thread */
+    struct kahu__index watched; /* lua_State * -> its oldest watch */
+    uint64_t next_watch;        /* order of making */
+    uint32_t first_watch;       /* of all, in that order */
+    uint32_t last_watch;
+    struct kahu__slots scopes;
+    struct kahu__scope *all_scopes; /* those without a parent */
+    uint64_t scope_walks;           /* kahu_scope_cancel()s so far */
+    struct kahu__tracker *tracker;  /* NULL: not tracking */
+
+    kahu_limits limits;
+    uint64_t used_ns;          /* of max_total_ns */
+    uint64_t run_start_ns;     /* of the outermost resume */
+    uint64_t run_end_ns;       /* and when it has to be over */
+    bool run_warned;           /* its timeout was raised once */
+    kahu_sched *outer_limited; /* whose limited resume this one is inside */
+    void (*host_interrupt)(lua_State *L, int gc); /* during a limited resume */
+    size_t deadlines;                             /* timed KAHU__CANCEL wakes */
     kahu_stats stats;
 };
 
 /* Does the wake of sequence a come before that of b? Right across a wrap. */
 static inline bool kahu__seq_before(uint64_t a, uint64_t b) {
     return b - a - 1 < UINT64_MAX / 2;
+}
+
+/* One of this VM's threads that can be scheduled. The main thread is not a
+ * coroutine. */
+static inline bool kahu__is_ours(const kahu_sched *s, lua_State *co) {
+    return co != NULL && co != s->main && lua_mainthread(co) == s->main;
 }
 
 /* Has co ended, by itself or otherwise? L is any other thread. */
@@ -237,7 +293,22 @@ bool kahu__options_read_struct(void *out, size_t size, const void *in);
 bool kahu__options_read(kahu_options *out, kahu_driver *driver,
                         const kahu_options *in);
 
+/* At the top of every public function that is for the loop thread only: with
+ * assertions on, the process ends with the name of who broke the rule. */
+#if defined(NDEBUG)
+#define KAHU__LOOP_ONLY(s) ((void)(s))
+#else
+#define KAHU__LOOP_ONLY(s) kahu__check_owner(s, __func__)
+#endif
+void kahu__check_owner(const kahu_sched *s, const char *function);
+
 /* --- sched.c ------------------------------------------------------------- */
+
+/* Time for budgets and limits. */
+static inline uint64_t kahu__real_ns(const kahu_sched *s) {
+    return s->driver.real_ns != NULL ? s->driver.real_ns(s->driver.ud)
+                                     : s->driver.now_ns(s->driver.ud);
+}
 
 /* Does the budget (M7), a stop or a close end this step? */
 bool kahu__spent(kahu_sched *s);
@@ -259,6 +330,10 @@ void kahu__sched_push_box(lua_State *L);
 void kahu__enter(kahu_sched *s);
 void kahu__leave(kahu_sched *s);
 
+/* Ends all that is pending now, resuming nothing. What callbacks make on the
+ * way stays. */
+void kahu__unlink_all(kahu_sched *s);
+
 /* Calls fn on L, one of the hidden threads, protected. LUA_OK with what fn
  * returned on L's stack, or a status with the error value there. */
 int kahu__protect(kahu_sched *s, lua_State *L,
@@ -273,6 +348,12 @@ static inline struct kahu__wake *kahu__wake_at(const kahu_sched *s,
 
 /* The oldest wake of co, or 0. */
 uint32_t kahu__thread_oldest(const kahu_sched *s, const lua_State *co);
+
+/* How many wakes co has. */
+uint32_t kahu__thread_wakes(const kahu_sched *s, const lua_State *co);
+
+/* KAHU_OK if co may have one more wake, or KAHU_EWAKES. */
+kahu_status kahu__wake_allowed(const kahu_sched *s, const lua_State *co);
 
 /* A new wake of co, in its ring, linked nowhere, without values; 0 when memory
  * is out. */
@@ -309,6 +390,18 @@ void kahu__deliver(kahu_sched *s, uint32_t id);
 /* Ends a wake that nobody can or should get any more, and counts it. */
 void kahu__drop(kahu_sched *s, uint32_t id);
 
+/* --- threads.c ----------------------------------------------------------- */
+
+/* A thread that has a wake, and the oldest. It is looked at only if it still
+ * has that wake: it may be gone, and another in its place. */
+struct kahu__thread_item {
+    lua_State *co;
+    uint64_t seq;
+};
+
+/* All of them, s->threads.count, in the order of their oldest wakes. */
+void kahu__threads_list(const kahu_sched *s, struct kahu__thread_item *items);
+
 /* --- park.c -------------------------------------------------------------- */
 
 /* Keeps a wake whose thread was not suspended when it was due (M2). */
@@ -317,17 +410,28 @@ void kahu__park(kahu_sched *s, uint32_t id);
 /* Makes all parked wakes due again, to be tried once more. */
 void kahu__park_retry(kahu_sched *s);
 
-/* Stops watching for threads that become suspended. */
-void kahu__park_unwatch(kahu_sched *s);
+/* A resume of L, whoever did it, is over. */
+void kahu__park_notice(kahu_sched *s, lua_State *L);
+
+/* --- chain.c ------------------------------------------------------------- */
+
+/* Takes the callbacks of the VM that are needed now, and gives back the others:
+ * to be called whenever that may have changed. */
+void kahu__chain_update(kahu_sched *s);
 
 /* --- resume.c ------------------------------------------------------------ */
 
 /* Resumes co, which is suspended, with its top nargs values, and settles what
  * comes of it: hooks, stack, pending cancellation. Inside enter and leave. */
-void kahu__resume(kahu_sched *s, lua_State *co, lua_State *from, int nargs);
+void kahu__resume(kahu_sched *s, lua_State *co, lua_State *from, int nargs,
+                  kahu_cause cause);
 
 /* The same, raising the value on top of co at its yield. */
-void kahu__resume_error(kahu_sched *s, lua_State *co, lua_State *from);
+void kahu__resume_error(kahu_sched *s, lua_State *co, lua_State *from,
+                        kahu_cause cause);
+
+/* Somebody else's resume of co is over. */
+void kahu__resumed_by_user(kahu_sched *s, lua_State *co);
 
 /* --- queue.c ------------------------------------------------------------- */
 
@@ -350,6 +454,12 @@ kahu_status kahu__delay(kahu_sched *s, lua_State *co, lua_State *L, int nargs,
 kahu_status kahu__wait(kahu_sched *s, lua_State *L, uint64_t duration_ns,
                        lua_CFunction self);
 
+/* Starts a wake; room in the heap is reserved. */
+void kahu__timer_start(kahu_sched *s, uint32_t id, uint64_t delay_ns);
+
+/* Moves a timer to a list. */
+void kahu__timer_to_list(kahu_sched *s, uint32_t id, enum kahu__list_name name);
+
 /* Moves the timers that are due, and older than this cycle, to KAHU__DUE. */
 void kahu__timer_collect(kahu_sched *s);
 
@@ -362,6 +472,9 @@ bool kahu__timer_before(void *ud, uint32_t a, uint32_t b);
 void kahu__timer_placed(void *ud, uint32_t id, uint32_t place);
 
 /* --- op.c ---------------------------------------------------------------- */
+
+void kahu__op_list_append(struct kahu__op_list *l, struct kahu__op *op);
+void kahu__op_list_remove(struct kahu__op_list *l, struct kahu__op *op);
 
 /* Takes the operations ended by now for delivery in this cycle. */
 void kahu__op_collect(kahu_sched *s);
@@ -384,26 +497,131 @@ void kahu__op_free_spares(kahu_sched *s);
 void kahu__cancel_wake(kahu_sched *s, uint32_t id);
 void kahu__unlink(kahu_sched *s, lua_State *co);
 
+/* Unlinks the cancellations of a thread that has ended. */
+void kahu__cancel_settled(kahu_sched *s, lua_State *co);
+
+/* Does all of a cancellation but to close co: its wakes are unlinked, and who
+ * wants to know is told. */
+void kahu__cancel_tell(kahu_sched *s, lua_State *co);
+
 /* Unlinks all wakes of co and closes it; co is suspended or dead. */
 void kahu__cancel_now(kahu_sched *s, lua_State *co);
 
 /* Closes co, whose wakes are unlinked. */
 void kahu__reset(kahu_sched *s, lua_State *co);
 
+/* --- feedback.c ---------------------------------------------------------- */
+
+/* What hooks and watches are told with, and where its values are. */
+struct kahu__told {
+    kahu_feedback feedback;
+    lua_State *values; /* nvalues of them, from this index */
+    int first;
+};
+
+/* Tells everybody who wants to know. What is on co's stack is moved away
+ * meanwhile: with values left there a finished thread looks suspended (V1). It
+ * is put back for KAHU_BY_USER, whose resume still wants it, and is gone
+ * otherwise but for an error value. */
+void kahu__feedback(kahu_sched *s, lua_State *co, kahu_cause cause,
+                    kahu_outcome outcome);
+
 /* --- hooks.c ------------------------------------------------------------- */
 
-/* Tells the hooks; what is on co's stack, its results if it returned, is moved
- * to theirs before. */
-void kahu__hooks_end(kahu_sched *s, lua_State *co, kahu_outcome outcome);
+/* Calls fn on the caller thread, protected, with the told values on it if told
+ * is not NULL. An error is written down and forgotten (S9.8). */
+void kahu__hooks_call(kahu_sched *s, int (*fn)(lua_State *L, void *ud),
+                      void *ud);
+
+/* Pushes what told speaks of on L. Raises when there is no room. */
+void kahu__hooks_push(lua_State *L, const struct kahu__told *told);
 
 /* False when nobody listens. */
-bool kahu__hooks_error(kahu_sched *s, lua_State *co, const char *message,
-                       const char *traceback);
+bool kahu__hooks_error(kahu_sched *s, const struct kahu__told *told);
+void kahu__hooks_end(kahu_sched *s, const struct kahu__told *told);
+void kahu__hooks_resume(kahu_sched *s, const struct kahu__told *told);
 
 /* --- error.c ------------------------------------------------------------- */
 
-/* Tells the hooks, or stderr, of the error value on top of co (S9.1). */
-void kahu__report(kahu_sched *s, lua_State *co);
+/* Text in a fixed buffer; what does not fit is cut off. */
+struct kahu__text {
+    size_t length;
+    char bytes[8192];
+};
+
+/* Leaves the text of the value on top of co on the work thread, and the
+ * traceback in out. */
+const char *kahu__error_text(kahu_sched *s, lua_State *co,
+                             struct kahu__text *out);
+
+/* What becomes of an error nobody took (S9.1), by the policy. */
+void kahu__report(kahu_sched *s, const struct kahu__told *told);
+
+/* --- errors.c ------------------------------------------------------------ */
+
+/* Collects the error; false when memory is out. */
+bool kahu__errors_keep(kahu_sched *s, const kahu_feedback *f);
+
+/* --- watch.c ------------------------------------------------------------- */
+
+void kahu__watch_init(kahu_sched *s);
+
+/* Tells the watches of a thread that has ended; true when one of them takes
+ * care of its error. */
+bool kahu__watch_ended(kahu_sched *s, const struct kahu__told *told);
+
+/* The same for watches that were made while the others and the hooks were told;
+ * what is made even now is let go. */
+void kahu__watch_ended_last(kahu_sched *s, const struct kahu__told *told);
+
+/* Lets go of all watches, at the end of the scheduler. */
+void kahu__watch_drop_all(kahu_sched *s);
+
+/* --- scope.c ------------------------------------------------------------- */
+
+void kahu__scope_free_all(kahu_sched *s);
+
+/* --- track.c ------------------------------------------------------------- */
+
+/* co was made by the running thread L: makes its record, or raises. */
+void kahu__track_made(kahu_sched *s, lua_State *L, lua_State *co);
+
+/* The VM is about to free co; its API can't be used. */
+void kahu__track_gone(kahu_sched *s, const lua_State *co);
+
+/* Makes a record of a thread that was there before tracking; false when memory
+ * is out. */
+bool kahu__track_meet(kahu_sched *s, lua_State *co);
+
+/* co has yielded. */
+void kahu__track_yielded(kahu_sched *s, lua_State *co);
+
+/* Frees all records. */
+void kahu__track_end(kahu_sched *s);
+
+/* --- limits.c ------------------------------------------------------------ */
+
+/* Bracket an outermost resume when time is limited. */
+void kahu__limits_begin(kahu_sched *s);
+void kahu__limits_end(kahu_sched *s);
+
+static inline bool kahu__limits_time(const kahu_sched *s) {
+    return s->limits.max_resume_ns != 0 || s->limits.max_total_ns != 0;
+}
+
+/* --- post.c -------------------------------------------------------------- */
+
+/* Runs a posted call that was taken out of its list. */
+void kahu__post_run(kahu_sched *s, struct kahu__op *op);
+
+/* Drops those there are. */
+void kahu__post_drop_all(kahu_sched *s, kahu_status why);
+
+/* Takes no more of them, and drops those there are. */
+void kahu__post_deafen(kahu_sched *s);
+
+/* Sends away who waits for one in vain, as s is stopped. */
+void kahu__post_refuse(kahu_sched *s);
 
 /* --- verify.c ------------------------------------------------------------ */
 

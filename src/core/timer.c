@@ -35,35 +35,46 @@ static uint64_t timer_deadline(const kahu_sched *s, uint64_t now,
 
 /* Room in the heap is reserved before the wake is made: from then on nothing
  * can fail. */
-static void timer_start(kahu_sched *s, uint32_t id, uint64_t deadline_ns) {
+static void timer_push(kahu_sched *s, uint32_t id, uint64_t deadline_ns) {
     kahu__heap_push(&s->timers, deadline_ns, id);
     kahu__wake_at(s, id)->where = KAHU__TIMED;
     kahu__changed(s);
 }
 
+void kahu__timer_start(kahu_sched *s, uint32_t id, uint64_t delay_ns) {
+    uint64_t now = s->driver.now_ns(s->driver.ud);
+
+    timer_push(s, id, timer_deadline(s, now, delay_ns));
+}
+
 kahu_status kahu__wait(kahu_sched *s, lua_State *L, uint64_t duration_ns,
                        lua_CFunction self) {
     uint64_t now = s->driver.now_ns(s->driver.ud);
+    kahu_status status = kahu__wake_allowed(s, L);
     uint32_t id;
 
+    if (status != KAHU_OK)
+        return status;
     if (!kahu__heap_reserve(&s->timers) ||
         (id = kahu__wake_new(s, L, KAHU_WAIT)) == 0)
         return KAHU_ENOMEM;
     s->wait_function = self;
     kahu__wake_at(s, id)->u.start_ns = now;
-    timer_start(s, id, timer_deadline(s, now, duration_ns));
+    timer_push(s, id, timer_deadline(s, now, duration_ns));
     return KAHU_OK;
 }
 
 kahu_status kahu__delay(kahu_sched *s, lua_State *co, lua_State *L, int nargs,
                         uint64_t delay_ns) {
-    uint64_t now = s->driver.now_ns(s->driver.ud);
+    kahu_status status = kahu__wake_allowed(s, co);
     uint32_t id;
 
+    if (status != KAHU_OK)
+        return status;
     if (!kahu__heap_reserve(&s->timers) ||
         (id = kahu__wake_make(s, co, KAHU_DELAY, L, nargs)) == 0)
         return KAHU_ENOMEM;
-    timer_start(s, id, timer_deadline(s, now, delay_ns));
+    kahu__timer_start(s, id, delay_ns);
     return KAHU_OK;
 }
 
@@ -90,10 +101,18 @@ void kahu__timer_collect(kahu_sched *s) {
         if (first->key > now || first->key == KAHU_NEVER_NS ||
             timer_is_of_this_cycle(s, id))
             break;
-        kahu__heap_remove(&s->timers, kahu__wake_at(s, id)->at.place);
-        kahu__wake_at(s, id)->where = KAHU__NOWHERE;
-        kahu__list_append(s, KAHU__DUE, id);
+        kahu__timer_to_list(s, id, KAHU__DUE);
     }
+}
+
+void kahu__timer_to_list(kahu_sched *s, uint32_t id,
+                         enum kahu__list_name name) {
+    struct kahu__wake *w = kahu__wake_at(s, id);
+
+    kahu__heap_remove(&s->timers, w->at.place);
+    w->where = KAHU__NOWHERE;
+    s->deadlines -= w->kind == KAHU__CANCEL;
+    kahu__list_append(s, name, id);
 }
 
 void kahu__timer_purge(kahu_sched *s) {
@@ -107,5 +126,6 @@ void kahu__timer_purge(kahu_sched *s) {
 uint64_t kahu_next_deadline_ns(const kahu_sched *s) {
     const struct kahu__heap_item *first = kahu__heap_first(&s->timers);
 
+    KAHU__LOOP_ONLY(s);
     return first == NULL ? KAHU_NEVER_NS : first->key;
 }

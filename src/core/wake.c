@@ -44,6 +44,19 @@ uint32_t kahu__thread_oldest(const kahu_sched *s, const lua_State *co) {
     return e == NULL ? 0 : e->id;
 }
 
+uint32_t kahu__thread_wakes(const kahu_sched *s, const lua_State *co) {
+    struct kahu__index_entry *e = ring_find(s, co);
+
+    return e == NULL ? 0 : kahu__wake_at(s, e->id)->ring;
+}
+
+kahu_status kahu__wake_allowed(const kahu_sched *s, const lua_State *co) {
+    uint32_t most = s->limits.max_wakes;
+
+    return most == 0 || kahu__thread_wakes(s, co) < most ? KAHU_OK
+                                                         : KAHU_EWAKES;
+}
+
 /* Adds id as the newest wake of its thread. Room in the index is reserved. */
 static void ring_add(kahu_sched *s, uint32_t id, struct kahu__wake *w) {
     uint32_t oldest = kahu__thread_oldest(s, w->co);
@@ -51,6 +64,7 @@ static void ring_add(kahu_sched *s, uint32_t id, struct kahu__wake *w) {
 
     if (oldest == 0) {
         w->newer = w->older = id;
+        w->ring = 1;
         kahu__index_add(&s->threads, kahu__index_hash(w->co), id);
         return;
     }
@@ -59,6 +73,7 @@ static void ring_add(kahu_sched *s, uint32_t id, struct kahu__wake *w) {
     w->older = first->older;
     kahu__wake_at(s, first->older)->newer = id;
     first->older = id;
+    first->ring++;
 }
 
 static void ring_remove(kahu_sched *s, uint32_t id, struct kahu__wake *w) {
@@ -68,8 +83,11 @@ static void ring_remove(kahu_sched *s, uint32_t id, struct kahu__wake *w) {
         kahu__index_remove(&s->threads, e);
         return;
     }
-    if (e->id == id)
+    if (e->id == id) {
         e->id = w->newer;
+        kahu__wake_at(s, w->newer)->ring = w->ring;
+    }
+    kahu__wake_at(s, e->id)->ring--;
     kahu__wake_at(s, w->newer)->older = w->older;
     kahu__wake_at(s, w->older)->newer = w->newer;
 }
@@ -186,7 +204,8 @@ uint32_t kahu__wake_new(kahu_sched *s, lua_State *co, unsigned kind) {
     struct kahu__wake *w;
     uint32_t id;
 
-    if (!lua_checkstack(co, 1) || !kahu__index_reserve(&s->threads))
+    if (!lua_checkstack(co, 1) || !kahu__index_reserve(&s->threads) ||
+        (s->tracker != NULL && !kahu__track_meet(s, co)))
         return 0;
     id = kahu__pool_take(&s->wakes);
     if (id == 0)
@@ -248,6 +267,7 @@ static void wake_unlink(kahu_sched *s, uint32_t id, struct kahu__wake *w) {
         break;
     case KAHU__TIMED:
         kahu__heap_remove(&s->timers, w->at.place);
+        s->deadlines -= w->kind == KAHU__CANCEL;
         break;
     case KAHU__LISTED:
         kahu__list_remove(s, id);
@@ -262,7 +282,7 @@ static void wake_empty(kahu_sched *s, const struct kahu__wake *w) {
     if (w->kind == KAHU_OPERATION) {
         if (w->u.op != NULL)
             kahu__op_discard(s, w->u.op);
-    } else if (w->kind != KAHU_WAIT && !w->preloaded) {
+    } else if (w->kind < KAHU_WAIT && !w->preloaded) {
         kahu__values_take(s, w->u.values.first, NULL);
     }
 }

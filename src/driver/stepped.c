@@ -6,6 +6,7 @@
  * next.
  */
 #include "../base/alloc.h"
+#include "clock.h"
 #include "kahu/kahu.h"
 
 struct kahu_stepped {
@@ -36,6 +37,12 @@ static void stepped_wake(void *ud) {
     (void)ud;
 }
 
+/* A script takes its time on a clock that stands still, too. */
+static uint64_t stepped_real(void *ud) {
+    (void)ud;
+    return kahu__clock_ns();
+}
+
 static void stepped_attach(void *ud, kahu_sched *s) {
     kahu_stepped *m = ud;
 
@@ -50,6 +57,8 @@ static void stepped_release(void *ud) {
     if (!m->running)
         kahu_stepped_free(m);
 }
+
+static kahu_status stepped_turn(void *ud);
 
 /* ------------------------------------------------------------------------ */
 /* Life                                                                     */
@@ -74,6 +83,8 @@ kahu_status kahu_stepped_new(kahu_stepped **out, kahu_driver *driver_out) {
         .wake = stepped_wake,
         .attach = stepped_attach,
         .release = stepped_release,
+        .turn = stepped_turn,
+        .real_ns = stepped_real,
     };
     *out = m;
     return KAHU_OK;
@@ -157,6 +168,27 @@ static int64_t stepped_run_until(kahu_stepped *m, uint64_t end_ns) {
         count += stepped_settle(m);
     }
     return count;
+}
+
+/* One step, at the next deadline if none can be done now. */
+static kahu_status stepped_turn(void *ud) {
+    kahu_stepped *m = ud;
+    kahu_status status = stepped_begin(m);
+
+    if (status != KAHU_OK)
+        return status;
+    if (!kahu_is_ready(m->s)) {
+        uint64_t next_ns = kahu_next_deadline_ns(m->s);
+
+        if (next_ns == KAHU_NEVER_NS)
+            status = KAHU_EIDLE;
+        else
+            stepped_set(m, next_ns);
+    }
+    if (status == KAHU_OK)
+        (void)kahu_step(m->s);
+    stepped_end(m);
+    return status;
 }
 
 int64_t kahu_stepped_advance(kahu_stepped *m, uint64_t by_ns) {

@@ -100,6 +100,17 @@ static void uv_driver_attach(void *ud, kahu_sched *s) {
     d->s = s;
 }
 
+/* Whoever wakes the loop for something of his own gets his turn as well. A
+ * loop with nothing alive in it would return at once for ever. */
+static kahu_status uv_driver_turn(void *ud) {
+    struct uv_driver *d = ud;
+
+    if (uv_loop_alive(d->loop) == 0)
+        return KAHU_EIDLE;
+    (void)uv_run(d->loop, UV_RUN_ONCE);
+    return KAHU_OK;
+}
+
 static void uv_driver_release(void *ud) {
     struct uv_driver *d = ud;
 
@@ -148,6 +159,7 @@ kahu_status kahu_uv_driver(kahu_driver *out, struct uv_loop_s *loop) {
         .wake = uv_driver_wake,
         .attach = uv_driver_attach,
         .release = uv_driver_release,
+        .turn = uv_driver_turn,
     };
     return KAHU_OK;
 }

@@ -18,10 +18,7 @@ static int co_close(lua_State *L) {
 
     if (s != NULL && status != LUA_CORUN && status != LUA_CONOR) {
         kahu__enter(s);
-        kahu__unlink(s, co);
-        if (lua_costatus(L, co) == LUA_COSUS)
-            kahu__hooks_end(s, co, KAHU_CANCELLED);
-        kahu__unlink(s, co); /* what hooks may have made */
+        kahu__cancel_tell(s, co);
         kahu__leave(s);
     }
     return close(L);

@@ -47,7 +47,7 @@ static int task_spawn(lua_State *L) {
     lua_xmove(L, co, nargs);
 
     kahu__enter(s);
-    kahu__resume(s, co, L, nargs);
+    kahu__resume(s, co, L, nargs, KAHU_BY_SPAWN);
     kahu__leave(s);
     return 1;
 }

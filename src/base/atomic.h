@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * atomic.h - the few words that more than one OS thread looks at, and the name
+ * of an OS thread.
+ *
+ * Built with KAHU_THREADS=0, for hosts that have only one, they are plain; a
+ * signal handler may still set one, hence volatile.
+ */
+#ifndef KAHU_BASE_ATOMIC_H
+#define KAHU_BASE_ATOMIC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if !defined(KAHU_THREADS)
+#define KAHU_THREADS 1
+#endif
+
+#if KAHU_THREADS
+
+#include <stdatomic.h>
+
+typedef _Atomic(uint64_t) kahu__atomic;
+
+static inline uint64_t kahu__atomic_get(const kahu__atomic *a) {
+    return atomic_load(a);
+}
+
+static inline void kahu__atomic_set(kahu__atomic *a, uint64_t value) {
+    atomic_store(a, value);
+}
+
+static inline void kahu__atomic_add(kahu__atomic *a, uint64_t by) {
+    atomic_fetch_add(a, by);
+}
+
+static inline void kahu__atomic_sub(kahu__atomic *a, uint64_t by) {
+    atomic_fetch_sub(a, by);
+}
+
+/* Sets a to value if it is 0; false when it was not. */
+static inline bool kahu__atomic_claim(kahu__atomic *a, uint64_t value) {
+    uint64_t zero = 0;
+
+    return atomic_compare_exchange_strong(a, &zero, value);
+}
+
+/* Differs between any two OS threads that live at the same time. */
+static inline uint64_t kahu__thread_self(void) {
+    static _Thread_local char here;
+
+    return (uint64_t)(uintptr_t)&here;
+}
+
+#else
+
+typedef volatile uint64_t kahu__atomic;
+
+static inline uint64_t kahu__atomic_get(const kahu__atomic *a) {
+    return *a;
+}
+
+static inline void kahu__atomic_set(kahu__atomic *a, uint64_t value) {
+    *a = value;
+}
+
+static inline void kahu__atomic_add(kahu__atomic *a, uint64_t by) {
+    *a = *a + by;
+}
+
+static inline void kahu__atomic_sub(kahu__atomic *a, uint64_t by) {
+    *a = *a - by;
+}
+
+static inline bool kahu__atomic_claim(kahu__atomic *a, uint64_t value) {
+    if (*a != 0)
+        return false;
+    *a = value;
+    return true;
+}
+
+static inline uint64_t kahu__thread_self(void) {
+    return 1;
+}
+
+#endif
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * feedback.c - one resume is over: who is told, in which order, of what.
+ */
+#include "../base/common.h"
+#include "sched.h"
+
+/* ------------------------------------------------------------------------ */
+/* Values                                                                   */
+/* ------------------------------------------------------------------------ */
+
+/* Moves what is on co's stack to the work thread; nothing where that has no
+ * room for it. */
+static void feedback_take(kahu_sched *s, lua_State *co,
+                          struct kahu__told *told) {
+    int n = lua_gettop(co);
+
+    if (!lua_checkstack(s->work, n + LUA_MINSTACK))
+        return;
+    lua_xmove(co, s->work, n);
+    told->feedback.nvalues = n;
+}
+
+/* Only for a resume of somebody else's is there anything to put back. */
+static void feedback_put(kahu_sched *s, lua_State *co,
+                         const struct kahu__told *told) {
+    if (told->feedback.cause != KAHU_BY_USER) {
+        lua_settop(co, 0);
+        return;
+    }
+    lua_settop(s->work, told->first + told->feedback.nvalues - 1);
+    lua_xmove(s->work, co, told->feedback.nvalues);
+}
+
+/* An error value stays where it is: the frames below it are still of use. */
+static void feedback_copy_error(kahu_sched *s, lua_State *co,
+                                struct kahu__told *told) {
+    lua_xpush(co, s->work, -1);
+    told->feedback.nvalues = 1;
+}
+
+/* ------------------------------------------------------------------------ */
+/* Order                                                                    */
+/* ------------------------------------------------------------------------ */
+
+static void feedback_tell(kahu_sched *s, const struct kahu__told *told) {
+    const kahu_feedback *f = &told->feedback;
+    bool user = f->cause == KAHU_BY_USER;
+    bool ended = f->outcome != KAHU_YIELDED;
+    bool handled = ended && kahu__watch_ended(s, told);
+
+    if (!ended)
+        kahu__track_yielded(s, f->co);
+    if (f->outcome == KAHU_FAILED && !user && !handled)
+        kahu__report(s, told);
+    if (ended && !user)
+        kahu__hooks_end(s, told);
+    kahu__hooks_resume(s, told);
+    if (ended)
+        kahu__watch_ended_last(s, told);
+}
+
+/* Does anybody want to know of what others resume? */
+static bool feedback_wanted(const kahu_sched *s, kahu_cause cause,
+                            kahu_outcome outcome) {
+    if (cause != KAHU_BY_USER || s->user_hooks > 0)
+        return true;
+    return outcome == KAHU_YIELDED ? s->tracker != NULL : s->watches.live > 0;
+}
+
+void kahu__feedback(kahu_sched *s, lua_State *co, kahu_cause cause,
+                    kahu_outcome outcome) {
+    int top = lua_gettop(s->work);
+    struct kahu__text traceback;
+    struct kahu__told told = {
+        .feedback = {.co = co, .cause = cause, .outcome = outcome},
+        .values = s->work,
+        .first = top + 1,
+    };
+
+    if (!feedback_wanted(s, cause, outcome))
+        return;
+    if (outcome == KAHU_FAILED) {
+        feedback_copy_error(s, co, &told);
+        told.feedback.message = kahu__error_text(s, co, &traceback);
+        told.feedback.traceback = traceback.bytes;
+        feedback_tell(s, &told);
+    } else if (outcome == KAHU_CANCELLED) {
+        feedback_tell(s, &told);
+    } else {
+        feedback_take(s, co, &told);
+        feedback_tell(s, &told);
+        feedback_put(s, co, &told);
+    }
+    lua_settop(s->work, top);
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * limits.c - what a script that is not trusted may use up.
+ *
+ * Of these the wakes are counted where they are made (wake.c), the threads
+ * where they are recorded (track.c), the memory in the allocator (memory.c).
+ * Here is the time: during an outermost resume the VM's interrupt is ours, and
+ * calls the host's first. The VM gives it no pointer of ours, and it must not
+ * use the VM's stack, so whose resume it is, is kept for the OS thread.
+ */
+#include <lualib.h>
+
+#include "sched.h"
+
+#if KAHU_THREADS
+static _Thread_local kahu_sched *limits_current;
+#else
+static kahu_sched *limits_current;
+#endif
+
+kahu_status kahu_set_limits(kahu_sched *s, const kahu_limits *limits) {
+    kahu_limits copy;
+    kahu_status status;
+
+    KAHU__LOOP_ONLY(s);
+    if (!kahu__options_read_struct(&copy, sizeof(copy), limits))
+        return KAHU_EINVAL;
+    if (s->closing)
+        return KAHU_ECLOSED;
+    if (copy.max_threads != 0) {
+        status = kahu_track(s);
+        if (status != KAHU_OK)
+            return status;
+    }
+    s->limits = copy;
+    return KAHU_OK;
+}
+
+/* ------------------------------------------------------------------------ */
+/* Time                                                                     */
+/* ------------------------------------------------------------------------ */
+
+static uint64_t limits_sum(uint64_t a, uint64_t b) {
+    return b < UINT64_MAX - a ? a + b : UINT64_MAX;
+}
+
+/* How long a resume that begins, or is warned, now may last. */
+static uint64_t limits_allowance(const kahu_sched *s, uint64_t used_ns) {
+    const kahu_limits *l = &s->limits;
+    uint64_t left = UINT64_MAX;
+
+    if (l->max_total_ns != 0)
+        left = used_ns < l->max_total_ns ? l->max_total_ns - used_ns : 0;
+    return l->max_resume_ns != 0 && l->max_resume_ns < left ? l->max_resume_ns
+                                                            : left;
+}
+
+/* Once, where so chosen, the script is given time to end in order. */
+static void limits_warn(kahu_sched *s, uint64_t now) {
+    if (!s->limits.catch_timeout_once || s->run_warned)
+        return;
+    s->run_warned = true;
+    s->run_end_ns = limits_sum(
+        now, limits_allowance(s, s->used_ns + (now - s->run_start_ns)));
+}
+
+static void limits_check(kahu_sched *s, lua_State *L) {
+    uint64_t now;
+
+    if (!kahu__limits_time(s))
+        return;
+    now = kahu__real_ns(s);
+    if (now < s->run_end_ns)
+        return;
+    limits_warn(s, now);
+    luaL_error(L, "script timeout: exhausted allowed execution time");
+}
+
+/* gc is not below 0 inside the collector, where nothing may be raised. */
+static void limits_interrupt(lua_State *L, int gc) {
+    kahu_sched *s = limits_current;
+
+    if (s == NULL)
+        return; /* the host chains to us, and none of our resumes is on */
+    if (s->host_interrupt != NULL)
+        s->host_interrupt(L, gc);
+    if (gc < 0)
+        limits_check(s, L);
+}
+
+void kahu__limits_begin(kahu_sched *s) {
+    lua_Callbacks *callbacks = lua_callbacks(s->main);
+
+    s->outer_limited = limits_current;
+    limits_current = s;
+    s->host_interrupt = callbacks->interrupt;
+    callbacks->interrupt = limits_interrupt;
+    s->run_warned = false;
+    s->run_start_ns = kahu__real_ns(s);
+    s->run_end_ns =
+        limits_sum(s->run_start_ns, limits_allowance(s, s->used_ns));
+}
+
+/* One that the host has set meanwhile stays, and calls ours no more. */
+void kahu__limits_end(kahu_sched *s) {
+    lua_Callbacks *callbacks = lua_callbacks(s->main);
+
+    if (callbacks->interrupt == limits_interrupt)
+        callbacks->interrupt = s->host_interrupt;
+    limits_current = s->outer_limited;
+    s->used_ns += kahu__real_ns(s) - s->run_start_ns;
+}

@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * track.c - a record of every thread, for those who ask for it.
+ *
+ * The VM tells when a thread is made and when it is freed (chain.c), so a
+ * record is there exactly as long as its thread, and holds nothing.
+ *
+ * Invariants
+ *   (1) Records are in one list in order of making; a parent comes before its
+ *       children.
+ *   (2) A record's parent is NULL or in the list: the children of one that
+ *       goes become its parent's.
+ */
+#include <lualib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../base/common.h"
+#include "sched.h"
+
+struct track {
+    lua_State *co;
+    uint64_t id;
+    uint32_t number; /* in records, from 1 */
+    struct track *next;
+    struct track *prev;
+    struct track *parent;
+    struct track *child; /* the one made last */
+    struct track *older; /* siblings */
+    struct track *newer;
+    uint64_t since_ns;
+    uint64_t walk; /* the last kahu_each_thread() that wants it */
+    void *ud;
+    char *label; /* NULL: none */
+    char started[KAHU_WHERE_SIZE];
+};
+
+struct kahu__tracker {
+    struct kahu__index index; /* lua_State * -> number */
+    struct track **records;   /* by number; NULL where none is */
+    uint32_t capacity;
+    uint32_t lowest; /* no NULL below this place */
+    uint32_t count;
+    struct track *first;
+    struct track *last;
+    struct track *cursor; /* of a kahu_each_thread(): what is next */
+    bool walking;
+    uint64_t walks;
+    uint64_t last_id;
+    uint32_t made; /* since the last collection that a limit asked for */
+};
+
+/* ------------------------------------------------------------------------ */
+/* Finding                                                                  */
+/* ------------------------------------------------------------------------ */
+
+struct track_probe {
+    const struct kahu__tracker *t;
+    const lua_State *co;
+};
+
+static bool track_same(const void *ud, uint32_t number) {
+    const struct track_probe *probe = ud;
+
+    return probe->t->records[number - 1]->co == probe->co;
+}
+
+static struct kahu__index_entry *track_entry(const struct kahu__tracker *t,
+                                             const lua_State *co) {
+    struct track_probe probe = {t, co};
+
+    return kahu__index_find(&t->index, kahu__index_hash(co), track_same,
+                            &probe);
+}
+
+static struct track *track_find(const kahu_sched *s, const lua_State *co) {
+    const struct kahu__tracker *t = s->tracker;
+    struct kahu__index_entry *e = t == NULL ? NULL : track_entry(t, co);
+
+    return e == NULL ? NULL : t->records[e->id - 1];
+}
+
+/* ------------------------------------------------------------------------ */
+/* Where a thread stands                                                    */
+/* ------------------------------------------------------------------------ */
+
+static void where_write(char *out, const lua_Debug *ar, int line) {
+    snprintf(out, KAHU_WHERE_SIZE, "%s:%d", ar->short_src, line);
+}
+
+/* The innermost line of Luau code; where a fresh thread will begin. */
+static void where_find(lua_State *co, char *out) {
+    lua_Debug ar;
+
+    out[0] = '\0';
+    for (int level = 0; lua_getinfo(co, level, "sl", &ar); level++)
+        if (ar.currentline > 0) {
+            where_write(out, &ar, ar.currentline);
+            return;
+        }
+    if (lua_status(co) == LUA_OK && lua_isLfunction(co, 1) &&
+        lua_getinfo(co, -lua_gettop(co), "s", &ar))
+        where_write(out, &ar, ar.linedefined);
+}
+
+/* ------------------------------------------------------------------------ */
+/* Records                                                                  */
+/* ------------------------------------------------------------------------ */
+
+static bool records_grow(kahu_sched *s, struct kahu__tracker *t) {
+    uint32_t capacity = t->capacity + t->capacity / 2 + KAHU__CAPACITY(16);
+    struct track **records = kahu__realloc(&s->alloc, t->records,
+                                           t->capacity * sizeof(struct track *),
+                                           capacity * sizeof(struct track *));
+
+    if (records == NULL)
+        return false;
+    for (uint32_t i = t->capacity; i < capacity; i++)
+        records[i] = NULL;
+    t->records = records;
+    t->capacity = capacity;
+    return true;
+}
+
+/* A free number; 0 when memory is out. */
+static uint32_t records_number(kahu_sched *s, struct kahu__tracker *t) {
+    while (t->lowest < t->capacity && t->records[t->lowest] != NULL)
+        t->lowest++;
+    if (t->lowest == t->capacity && !records_grow(s, t))
+        return 0;
+    return t->lowest + 1;
+}
+
+static void track_list(struct kahu__tracker *t, struct track *r) {
+    r->prev = t->last;
+    if (t->last != NULL)
+        t->last->next = r;
+    else
+        t->first = r;
+    t->last = r;
+}
+
+static void track_unlist(struct kahu__tracker *t, struct track *r) {
+    if (t->cursor == r)
+        t->cursor = r->next;
+    if (r->next != NULL)
+        r->next->prev = r->prev;
+    else
+        t->last = r->prev;
+    if (r->prev != NULL)
+        r->prev->next = r->next;
+    else
+        t->first = r->next;
+}
+
+static void track_adopt(struct track *parent, struct track *r) {
+    r->parent = parent;
+    r->newer = NULL;
+    r->older = parent == NULL ? NULL : parent->child;
+    if (r->older != NULL)
+        r->older->newer = r;
+    if (parent != NULL)
+        parent->child = r;
+}
+
+static void track_disown(struct track *r) {
+    if (r->older != NULL)
+        r->older->newer = r->newer;
+    if (r->newer != NULL)
+        r->newer->older = r->older;
+    else if (r->parent != NULL)
+        r->parent->child = r->older;
+    while (r->child != NULL) {
+        struct track *child = r->child;
+
+        r->child = child->older;
+        track_adopt(r->parent, child);
+    }
+}
+
+/* NULL when memory is out. */
+static struct track *track_new(kahu_sched *s, lua_State *co,
+                               struct track *parent) {
+    struct kahu__tracker *t = s->tracker;
+    struct track *r;
+    uint32_t number;
+
+    if (!kahu__index_reserve(&t->index) ||
+        (number = records_number(s, t)) == 0 ||
+        (r = kahu__calloc(&s->alloc, sizeof(*r))) == NULL)
+        return NULL;
+    r->co = co;
+    r->id = ++t->last_id;
+    r->number = number;
+    r->since_ns = s->driver.now_ns(s->driver.ud);
+    t->records[number - 1] = r;
+    t->count++;
+    kahu__index_add(&t->index, kahu__index_hash(co), number);
+    track_list(t, r);
+    track_adopt(parent, r);
+    return r;
+}
+
+static void track_free_label(kahu_sched *s, struct track *r) {
+    if (r->label != NULL)
+        kahu__free(&s->alloc, r->label, strlen(r->label) + 1);
+    r->label = NULL;
+}
+
+static void track_free(kahu_sched *s, struct track *r) {
+    struct kahu__tracker *t = s->tracker;
+
+    kahu__index_remove(&t->index, track_entry(t, r->co));
+    t->records[r->number - 1] = NULL;
+    if (r->number - 1 < t->lowest)
+        t->lowest = r->number - 1;
+    t->count--;
+    track_unlist(t, r);
+    track_disown(r);
+    track_free_label(s, r);
+    kahu__free(&s->alloc, r, sizeof(*r));
+}
+
+/* ------------------------------------------------------------------------ */
+/* The limit of threads                                                     */
+/* ------------------------------------------------------------------------ */
+
+/* What is dead but not collected does not count. To collect for every thread
+ * beyond the limit would be an attack of its own: a quarter of the limit must
+ * have been made since. */
+static bool track_is_full(kahu_sched *s, lua_State *L) {
+    struct kahu__tracker *t = s->tracker;
+    uint32_t most = s->limits.max_threads;
+
+    if (most == 0 || t->count < most)
+        return false;
+    if (t->made < most / 4 + 1)
+        return true;
+    t->made = 0;
+    (void)lua_gc(L, LUA_GCCOLLECT, 0);
+    return t->count >= most;
+}
+
+/* ------------------------------------------------------------------------ */
+/* What the VM and the core tell                                            */
+/* ------------------------------------------------------------------------ */
+
+void kahu__track_made(kahu_sched *s, lua_State *L, lua_State *co) {
+    struct track *r;
+
+    if (track_is_full(s, L))
+        luaL_error(L, "%s", kahu_status_text(KAHU_ETHREADS));
+    r = track_new(s, co, track_find(s, L));
+    if (r == NULL)
+        luaL_error(L, "%s", kahu_status_text(KAHU_ENOMEM));
+    s->tracker->made++;
+    where_find(L, r->started);
+}
+
+void kahu__track_gone(kahu_sched *s, const lua_State *co) {
+    struct track *r = track_find(s, co);
+
+    if (r != NULL)
+        track_free(s, r);
+}
+
+bool kahu__track_meet(kahu_sched *s, lua_State *co) {
+    return track_find(s, co) != NULL || track_new(s, co, NULL) != NULL;
+}
+
+void kahu__track_yielded(kahu_sched *s, lua_State *co) {
+    struct track *r = track_find(s, co);
+
+    if (r != NULL)
+        r->since_ns = s->driver.now_ns(s->driver.ud);
+}
+
+/* ------------------------------------------------------------------------ */
+/* Beginning and end                                                        */
+/* ------------------------------------------------------------------------ */
+
+/* Those that have a wake, in the order of their oldest. */
+static bool track_meet_all(kahu_sched *s) {
+    size_t n = s->threads.count;
+    struct kahu__thread_item *items;
+    bool good = true;
+
+    if (n == 0)
+        return true;
+    items = kahu__realloc(&s->alloc, NULL, 0, n * sizeof(*items));
+    if (items == NULL)
+        return false;
+    kahu__threads_list(s, items);
+    for (size_t i = 0; i < n && good; i++)
+        good = kahu__track_meet(s, items[i].co);
+    kahu__free(&s->alloc, items, n * sizeof(*items));
+    return good;
+}
+
+kahu_status kahu_track(kahu_sched *s) {
+    KAHU__LOOP_ONLY(s);
+    if (s->tracker != NULL)
+        return KAHU_OK;
+    if (s->closing)
+        return KAHU_ECLOSED;
+    s->tracker = kahu__calloc(&s->alloc, sizeof(*s->tracker));
+    if (s->tracker == NULL)
+        return KAHU_ENOMEM;
+    kahu__index_init(&s->tracker->index, &s->alloc);
+    if (!track_meet_all(s)) {
+        kahu__track_end(s);
+        return KAHU_ENOMEM;
+    }
+    kahu__chain_update(s);
+    return KAHU_OK;
+}
+
+void kahu__track_end(kahu_sched *s) {
+    struct kahu__tracker *t = s->tracker;
+
+    if (t == NULL)
+        return;
+    while (t->last != NULL)
+        track_free(s, t->last);
+    kahu__index_deinit(&t->index);
+    kahu__free(&s->alloc, t->records, t->capacity * sizeof(struct track *));
+    kahu__free(&s->alloc, t, sizeof(*t));
+    s->tracker = NULL;
+}
+
+/* ------------------------------------------------------------------------ */
+/* Looking                                                                  */
+/* ------------------------------------------------------------------------ */
+
+static kahu_thread_state info_state(kahu_sched *s, lua_State *co) {
+    switch (lua_costatus(s->work, co)) {
+    case LUA_COSUS:
+        return lua_status(co) == LUA_OK ? KAHU_THREAD_FRESH
+                                        : KAHU_THREAD_YIELDED;
+    case LUA_COFIN:
+    case LUA_COERR:
+        return KAHU_THREAD_DEAD;
+    default:
+        return KAHU_THREAD_RUNNING;
+    }
+}
+
+/* Of its oldest wake, a cancellation aside. */
+static void info_wakes(const kahu_sched *s, kahu_thread_info *info) {
+    uint32_t id = kahu__thread_oldest(s, info->co);
+    const struct kahu__wake *w;
+
+    info->wakes = kahu__thread_wakes(s, info->co);
+    info->waits_for = KAHU_KINDS;
+    info->deadline_ns = KAHU_NEVER_NS;
+    for (size_t i = 0; i < info->wakes; i++, id = w->newer) {
+        w = kahu__wake_at(s, id);
+        if (w->kind == KAHU__CANCEL)
+            continue;
+        info->waits_for = (kahu_kind)w->kind;
+        if (w->where == KAHU__TIMED)
+            info->deadline_ns = s->timers.items[w->at.place].key;
+        return;
+    }
+}
+
+static void info_fill(kahu_sched *s, const struct track *r,
+                      kahu_thread_info *info) {
+    *info = (kahu_thread_info){
+        .size = sizeof(*info),
+        .co = r->co,
+        .id = r->id,
+        .parent_id = r->parent == NULL ? 0 : r->parent->id,
+        .ud = r->ud,
+        .label = r->label == NULL ? "" : r->label,
+        .state = info_state(s, r->co),
+        .since_ns = r->since_ns,
+    };
+    info_wakes(s, info);
+    where_find(r->co, info->where);
+    memcpy(info->started, r->started, sizeof(info->started));
+}
+
+kahu_status kahu_get_thread_info(kahu_sched *s, lua_State *co,
+                                 kahu_thread_info *out) {
+    const struct track *r;
+    kahu_thread_info info;
+    size_t size;
+
+    KAHU__LOOP_ONLY(s);
+    if (out == NULL || out->size < sizeof(out->size))
+        return KAHU_EINVAL;
+    r = track_find(s, co);
+    if (r == NULL)
+        return KAHU_ESTALE;
+    info_fill(s, r, &info);
+    size = out->size;
+    memcpy(out, &info, size < sizeof(info) ? size : sizeof(info));
+    out->size = size;
+    return KAHU_OK;
+}
+
+/* A parent comes before its children, so its mark is right by then. */
+static bool walk_wants(const struct kahu__tracker *t, struct track *r,
+                       bool all) {
+    if (all || (r->parent != NULL && r->parent->walk == t->walks))
+        r->walk = t->walks;
+    return r->walk == t->walks;
+}
+
+/* The thread is held, as fn may let the collector run. */
+static bool walk_tell(kahu_sched *s, const struct track *r, kahu_thread_fn fn,
+                      void *ud) {
+    kahu_thread_info info;
+    bool more;
+
+    info_fill(s, r, &info);
+    kahu__hold(s, r->co);
+    more = fn(ud, &info);
+    lua_pop(s->work, 1);
+    return more;
+}
+
+static int64_t walk_run(kahu_sched *s, const struct track *root,
+                        kahu_thread_fn fn, void *ud) {
+    struct kahu__tracker *t = s->tracker;
+    struct track *r;
+    bool more = true;
+    int64_t n = 0;
+
+    for (t->cursor = t->first; more && (r = t->cursor) != NULL;) {
+        t->cursor = r->next;
+        if (!walk_wants(t, r, root == NULL) || r == root ||
+            kahu__is_dead(s->work, r->co))
+            continue;
+        more = walk_tell(s, r, fn, ud);
+        n++;
+    }
+    return n;
+}
+
+int64_t kahu_each_thread(kahu_sched *s, lua_State *ancestor, kahu_thread_fn fn,
+                         void *ud) {
+    struct track *root = track_find(s, ancestor);
+    int64_t n;
+
+    KAHU__LOOP_ONLY(s);
+    if (s->tracker == NULL || s->tracker->walking)
+        return KAHU_ESTATE;
+    if (fn == NULL || (ancestor != NULL && root == NULL))
+        return KAHU_EINVAL;
+    s->tracker->walks++;
+    if (root != NULL)
+        root->walk = s->tracker->walks;
+    s->tracker->walking = true;
+    n = walk_run(s, root, fn, ud);
+    s->tracker->walking = false;
+    s->tracker->cursor = NULL;
+    return n;
+}
+
+kahu_status kahu_set_thread_label(kahu_sched *s, lua_State *co,
+                                  const char *label) {
+    struct track *r = track_find(s, co);
+    size_t size = strlen(label) + 1;
+    char *copy;
+
+    KAHU__LOOP_ONLY(s);
+    if (r == NULL)
+        return KAHU_ESTALE;
+    copy = kahu__realloc(&s->alloc, NULL, 0, size);
+    if (copy == NULL)
+        return KAHU_ENOMEM;
+    track_free_label(s, r);
+    r->label = memcpy(copy, label, size);
+    return KAHU_OK;
+}
+
+kahu_status kahu_set_thread_data(kahu_sched *s, lua_State *co, void *ud) {
+    struct track *r = track_find(s, co);
+
+    KAHU__LOOP_ONLY(s);
+    if (r == NULL)
+        return KAHU_ESTALE;
+    r->ud = ud;
+    return KAHU_OK;
+}
