@@ -204,7 +204,8 @@ static int run_fail(lua_State *L) {
 static int run_finish(struct run *r, lua_State *script) {
     if (run_signal.signal != 0)
         report_interrupted(r->s);
-    else if (lua_status(script) == LUA_YIELD && kahu_is_done(r->s))
+    else if (lua_status(script) == LUA_YIELD && kahu_is_done(r->s) &&
+             !kahu_is_stopped(r->s))
         report_yielded(script);
     return kahu_exit_code(r->s);
 }

@@ -38,6 +38,7 @@ static int vm_open_protected(lua_State *L) {
     luaL_openlibs(L);
     kahu_open_task(L);
     kahu_open_coroutine(L);
+    kahu_open_scheduler(L);
     modules_open(L, setup->modules);
     if (setup->stepped != NULL)
         vm_set_clock(L, setup->stepped);

@@ -183,7 +183,7 @@ static kahu_status op_end(kahu_sched *s, kahu_op handle, struct kahu__op how) {
 
     if (op == NULL)
         return KAHU_ESTALE;
-    s->driver.wake(s->driver.ud);
+    kahu__ring(s);
     return KAHU_OK;
 }
 

@@ -59,7 +59,7 @@ static kahu_status post_put(kahu_sched *s, struct post *p) {
 
     if (deaf)
         return KAHU_ECLOSED;
-    s->driver.wake(s->driver.ud);
+    kahu__ring(s);
     return KAHU_OK;
 }
 

@@ -140,6 +140,15 @@ void kahu__changed(kahu_sched *s) {
         sched_arm(s);
 }
 
+/* Once is enough until the next step, which takes the ring back before it looks
+ * at what has come. */
+void kahu__ring(kahu_sched *s) {
+    if (kahu__atomic_get(&s->owner) == kahu__thread_self())
+        kahu__changed(s);
+    else if (kahu__atomic_claim(&s->rung, 1))
+        s->driver.wake(s->driver.ud);
+}
+
 /* ------------------------------------------------------------------------ */
 /* Making                                                                   */
 /* ------------------------------------------------------------------------ */
@@ -528,6 +537,7 @@ int kahu_step(kahu_sched *s) {
 
     kahu__enter(s);
     s->woken = s->missed = false;
+    kahu__atomic_set(&s->rung, 0);
     s->armed = false; /* a timer of the driver's that fired is gone */
     s->stats.cycles++;
     step_set_budget(s);

@@ -206,6 +206,7 @@ struct kahu_sched {
     size_t refs;         /* kahu_ref() less kahu_unref() */
     unsigned runs;       /* kahu_run()s on the C stack */
     const size_t *until; /* kahu_run_until(): how many have not ended */
+    kahu__atomic rung;   /* by another OS thread, since the last step began */
     kahu__atomic owner;  /* kahu__thread_self() of the loop thread */
 
     unsigned depth;    /* kahu__enter() less kahu__leave() */
@@ -316,6 +317,9 @@ bool kahu__spent(kahu_sched *s);
 /* Tells the driver what there is to wait for, unless something is under way
  * whose outermost kahu__leave() will. */
 void kahu__changed(kahu_sched *s);
+
+/* Something has come for the next step. Any OS thread. */
+void kahu__ring(kahu_sched *s);
 
 /* The box of L's VM, which has one: L has room for a value. */
 struct kahu__box *kahu__sched_box(lua_State *L);
