@@ -269,7 +269,8 @@ typedef struct kahu_stepped kahu_stepped;
 KAHU_API KAHU_NODISCARD kahu_status kahu_stepped_new(kahu_stepped **out,
                                                      kahu_driver *driver_out);
 
-/** Frees a driver that no scheduler took; NULL is a no-op. Since 0.1. */
+/** Frees a driver that no scheduler took; NULL is a no-op. Thread: loop.
+ * Since 0.1. */
 KAHU_API void kahu_stepped_free(kahu_stepped *m);
 
 /** The time on its clock. Thread: loop. Since 0.1. */
@@ -476,7 +477,8 @@ KAHU_API void kahu_clear(kahu_sched *s);
  */
 KAHU_API void kahu_ref(kahu_sched *s);
 
-/** Takes one kahu_ref() back; KAHU_ESTATE without one. Since 0.1. */
+/** Takes one kahu_ref() back; KAHU_ESTATE without one. Thread: loop.
+ * Since 0.1. */
 KAHU_API kahu_status kahu_unref(kahu_sched *s);
 
 /** What a scheduler is doing, or would be if stepped now. */
@@ -489,7 +491,8 @@ typedef enum kahu_state {
     KAHU_CLOSED   /**< kahu_close() */
 } kahu_state;
 
-/** The first of the above, read from the last, that is true. Since 0.1. */
+/** The first of the above, read from the last, that is true. Thread: loop.
+ * Since 0.1. */
 KAHU_API kahu_state kahu_get_state(const kahu_sched *s);
 
 /**
@@ -709,7 +712,7 @@ KAHU_API KAHU_NORETURN int kahu_raise(lua_State *L, kahu_status status);
  * with the stack it had, and the operation's values on top. It may call Luau
  * (lua_callyieldable), or begin the next operation and yield again.
  *
- * Stack: [-0, +?, -]. Since 0.1.
+ * Thread: loop. Stack: [-0, +?, -]. Since 0.1.
  */
 KAHU_API int kahu_op_yield(lua_State *L);
 

@@ -49,7 +49,9 @@ KAHU_API KAHU_NODISCARD kahu_status kahu_watch(kahu_sched *s, lua_State *co,
 /**
  * Takes back the oldest watch of co with this fn and ud.
  *
- * @return KAHU_OK or KAHU_ESTALE. Thread: loop. Since 0.1.
+ * @return KAHU_OK or KAHU_ESTALE
+ *
+ * Thread: loop. Stack of co: [-0, +0, -]. Since 0.1.
  */
 KAHU_API kahu_status kahu_unwatch(kahu_sched *s, lua_State *co,
                                   kahu_watch_fn fn, void *ud);
@@ -103,7 +105,7 @@ KAHU_API KAHU_NODISCARD kahu_status kahu_scope_new(kahu_sched *s,
  *
  * @return KAHU_OK, KAHU_ESTALE (scope), and as kahu_watch()
  *
- * Thread: loop. Since 0.1.
+ * Thread: loop. Stack of co: [-0, +0, -]. Since 0.1.
  */
 KAHU_API KAHU_NODISCARD kahu_status kahu_scope_add(kahu_sched *s,
                                                    kahu_scope scope,
@@ -122,7 +124,8 @@ KAHU_API KAHU_NODISCARD kahu_status kahu_scope_add(kahu_sched *s,
  */
 KAHU_API kahu_status kahu_scope_cancel(kahu_sched *s, kahu_scope scope);
 
-/** Threads in the scope and its children that have not ended. Since 0.1. */
+/** Threads in the scope and its children that have not ended. Thread: loop.
+ * Since 0.1. */
 KAHU_API size_t kahu_scope_count(const kahu_sched *s, kahu_scope scope);
 
 /**
@@ -183,7 +186,7 @@ typedef struct kahu_thread_info {
  *
  * @return KAHU_OK, KAHU_EINVAL, or KAHU_ESTALE: co is not tracked
  *
- * Thread: loop. Since 0.1.
+ * Thread: loop. Stack of co: [-0, +0, -]. Since 0.1.
  */
 KAHU_API kahu_status kahu_get_thread_info(kahu_sched *s, lua_State *co,
                                           kahu_thread_info *out);
@@ -205,12 +208,12 @@ KAHU_API int64_t kahu_each_thread(kahu_sched *s, lua_State *ancestor,
                                   kahu_thread_fn fn, void *ud);
 
 /** Names a tracked thread; label is copied. KAHU_OK, KAHU_ESTALE (not
- * tracked), KAHU_ENOMEM. Thread: loop. Since 0.1. */
+ * tracked), KAHU_ENOMEM. Thread: loop. Stack of co: [-0, +0, -]. Since 0.1. */
 KAHU_API kahu_status kahu_set_thread_label(kahu_sched *s, lua_State *co,
                                            const char *label);
 
 /** Keeps ud with a tracked thread; nothing is done with it. KAHU_OK or
- * KAHU_ESTALE. Thread: loop. Since 0.1. */
+ * KAHU_ESTALE. Thread: loop. Stack of co: [-0, +0, -]. Since 0.1. */
 KAHU_API kahu_status kahu_set_thread_data(kahu_sched *s, lua_State *co,
                                           void *ud);
 

@@ -64,6 +64,17 @@ static void limits_warn(kahu_sched *s, uint64_t now) {
         now, limits_allowance(s, s->used_ns + (now - s->run_start_ns)));
 }
 
+/* An interrupt comes from the function that runs: level 0. luaL_error() would
+ * name its caller's line. */
+static void limits_raise(lua_State *L) {
+    if (!lua_checkstack(L, LUA_MINSTACK))
+        luaL_error(L, "stack overflow");
+    luaL_where(L, 0);
+    lua_pushliteral(L, "script timeout: exhausted allowed execution time");
+    lua_concat(L, 2);
+    lua_error(L);
+}
+
 static void limits_check(kahu_sched *s, lua_State *L) {
     uint64_t now;
 
@@ -73,7 +84,7 @@ static void limits_check(kahu_sched *s, lua_State *L) {
     if (now < s->run_end_ns)
         return;
     limits_warn(s, now);
-    luaL_error(L, "script timeout: exhausted allowed execution time");
+    limits_raise(L);
 }
 
 /* gc is not below 0 inside the collector, where nothing may be raised. */

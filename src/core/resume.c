@@ -51,6 +51,22 @@ static void resume_returned(kahu_sched *s, lua_State *co, kahu_cause cause) {
     kahu__cancel_settled(s, co);
 }
 
+static int resume_collect_all(lua_State *L, void *ud) {
+    (void)ud;
+    (void)lua_gc(L, LUA_GCCOLLECT, 0);
+    return 0;
+}
+
+/* The VM does not collect before it gives up, and what filled the memory is
+ * garbage now: the others are to live. The collector can fail where even
+ * giving back part of a block fails; then there is nothing else to do. */
+static void resume_collect(kahu_sched *s) {
+    int top = lua_gettop(s->work);
+
+    (void)kahu__protect(s, s->work, resume_collect_all, NULL);
+    lua_settop(s->work, top);
+}
+
 /* The error is on top. A resume the VM refused (C stack overflow) has left
  * the thread as it was, with the message on top: that thread ends too (S3.7),
  * or the message would pass for a value of it. */
@@ -60,6 +76,8 @@ static void resume_failed(kahu_sched *s, lua_State *co, kahu_cause cause) {
     kahu__feedback(s, co, cause, KAHU_FAILED);
     if (refused)
         kahu__reset(s, co);
+    else if (lua_status(co) == LUA_ERRMEM)
+        resume_collect(s);
     kahu__cancel_settled(s, co);
 }
 
