@@ -513,12 +513,21 @@ static int module_load(lua_State *L, struct module *module,
     return 1;
 }
 
+/* A file's name ends at a zero byte, and another file would be found. */
+static void modules_check_path(lua_State *L) {
+    size_t length;
+    const char *path = luaL_checklstring(L, 1, &length);
+
+    if (strlen(path) != length)
+        luaL_argerror(L, 1, "path contains a zero byte");
+}
+
 static int modules_require(lua_State *L) {
     const struct modules *m = lua_tolightuserdata(L, lua_upvalueindex(1));
     struct module *own = modules_on_thread(m, L);
     struct module *module;
 
-    luaL_checkstring(L, 1);
+    modules_check_path(L);
     module = modules_find(L);
     if (module->state == MODULE_FAILED) {
         modules_forget(L, module);
