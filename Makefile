@@ -18,8 +18,9 @@ test: deps all ## install what is missing, build, run every test
 	ctest --preset release -j $(JOBS)
 
 bench: all ## measure against the same work in bare VM calls
-	cmake --build $(BUILD) --target kahu-floor
+	cmake --build $(BUILD) --target kahu-floor kahu-ops
 	bench/run $(BUILD)
+	$(BUILD)/bench/kahu-ops
 
 install: all ## install the program and the library under PREFIX=/usr/local
 	cmake --install $(BUILD) --prefix $(PREFIX)

@@ -39,8 +39,10 @@
 #include "../base/common.h"
 #include "sched.h"
 
-/* What the phases move values with; never more than a few at a time. */
-#define WORK_STACK 64
+/* Room on the hidden threads: for what one resume or hook moves values with,
+ * and for a good number of them inside each other. */
+#define WORK_ROOM 32
+#define WORK_STACK 1024
 
 /* Its address is the key of the box in the VM's registry. */
 static char box_key;
@@ -361,8 +363,10 @@ static void sched_destroy(kahu_sched *s) {
         driver.release(driver.ud);
 }
 
+/* Where even more are inside each other, room is made while it can be. */
 void kahu__enter(kahu_sched *s) {
     s->depth++;
+    (void)lua_checkstack(s->work, WORK_ROOM);
 }
 
 void kahu__leave(kahu_sched *s) {
