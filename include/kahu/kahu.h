@@ -392,8 +392,10 @@ KAHU_API kahu_sched *kahu_get(lua_State *L);
  * Then arms the driver. What a budget (M7) cuts off goes on in the next step,
  * at the same place, and the driver is woken for it.
  *
- * @return threads resumed (>= 0), or KAHU_ESTATE when called from inside a
- *         step, a resume or a hook of this scheduler (M8), or after kahu_stop()
+ * @return threads resumed (>= 0), or
+ *         KAHU_ESTATE   from inside a step, a resume or a hook of this
+ *                       scheduler (M8), or after kahu_stop()
+ *         KAHU_ECLOSED
  *
  * Thread: loop. Stack: [-0, +0, -]. Since 0.1.
  */

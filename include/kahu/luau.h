@@ -40,7 +40,8 @@ KAHU_API int kahu_open_coroutine(lua_State *L);
  * Makes the read-only global table `scheduler`, for scripts that are trusted
  * with the whole (ours):
  *   stop(code)  kahu_stop() with an exit code, 0 by default; the thread that
- *               calls it yields where it can, and nothing runs after it
+ *               calls it yields where it can, and none is resumed any more;
+ *               what had resumed it runs on to its own next yield (S9.6)
  *   clear()     kahu_clear()
  *   counts()    a table: deferred, delayed, waiting, operations, all
  *   next()      seconds to the next deadline, or nothing

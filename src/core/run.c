@@ -21,14 +21,14 @@ static kahu_status run_check(const kahu_sched *s) {
 /* Is it over, and how? remaining is NULL for a run until all is done. */
 static bool run_is_over(const kahu_sched *s, const size_t *remaining,
                         kahu_status *out) {
-    if (remaining != NULL ? *remaining == 0 : kahu_is_done(s))
-        *out = s->free_at_exit ? KAHU_ECLOSED : KAHU_OK;
-    else if (s->closing)
+    if (s->closing)
         *out = KAHU_ECLOSED;
+    else if (remaining != NULL && *remaining == 0)
+        *out = KAHU_OK;
     else if (kahu_is_stopped(s))
         *out = KAHU_ESTOPPED;
     else if (kahu_is_done(s))
-        *out = KAHU_EIDLE;
+        *out = remaining == NULL ? KAHU_OK : KAHU_EIDLE;
     else
         return false;
     return true;
