@@ -26,10 +26,12 @@
 #include "host.h"
 #include "kahu/uv.h"
 
-#define IN_MEMORY "file:/example?vfs=memdb" /* shared by connections */
+/* A database in memory, shared by all connections that name it. */
+#define IN_MEMORY "file:/example?vfs=memdb"
+/* Without a lock: a connection is used by one thread at a time. */
 #define OPEN_FLAGS                                                             \
     (SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI |            \
-     SQLITE_OPEN_NOMUTEX)    /* one thread at a time, hence no lock */
+     SQLITE_OPEN_NOMUTEX)
 #define BUSY_MS 5000         /* how long a query waits for another's lock */
 #define CANCEL_INTERVAL 1000 /* steps of SQLite's machine between two looks */
 
@@ -283,7 +285,7 @@ static int push_problem(lua_State *L, void *ud) {
 }
 
 /* ------------------------------------------------------------------------ */
-/* query(sql, ...)                                                          */
+/* What scripts see                                                         */
 /* ------------------------------------------------------------------------ */
 
 /* A job that runs comes to its end soon; one that waits for its turn is taken
@@ -300,14 +302,13 @@ static void query_on_cancel(void *ud, kahu_op op) {
 static void query_on_done(uv_work_t *work, int error) {
     struct query *q = work->data;
     kahu_sched *s = q->database->host.s;
+    bool cancelled = atomic_load(&q->cancelled);
     kahu_status status = KAHU_ESTALE;
 
-    (void)error; /* that it was cancelled we know */
-    if (atomic_load(&q->cancelled))
-        status = KAHU_ESTALE;
-    else if (q->code == SQLITE_OK)
+    (void)error; /* says the same as our flag */
+    if (!cancelled && q->code == SQLITE_OK)
         status = kahu_op_finish(s, q->op, push_rows, q, query_free);
-    else
+    else if (!cancelled)
         status = kahu_op_fail(s, q->op, push_problem, q, query_free);
     if (status != KAHU_OK)
         query_free(q);
@@ -325,7 +326,8 @@ static void query_check(lua_State *L) {
     }
 }
 
-/* Raises first, then allocates, then begins: see docs/internals/luau-exceptions.md. */
+/* query(sql, ...): the rows, each a table. It raises first, then allocates,
+ * then begins: see docs/internals/luau-exceptions.md. */
 static int database_query(lua_State *L) {
     struct query *q;
     kahu_status status = KAHU_ENOMEM;
