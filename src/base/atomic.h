@@ -46,11 +46,11 @@ static inline bool kahu__atomic_claim(kahu__atomic *a, uint64_t value) {
     return atomic_compare_exchange_strong(a, &zero, value);
 }
 
+extern _Thread_local char kahu__thread_here;
+
 /* Differs between any two OS threads that live at the same time. */
 static inline uint64_t kahu__thread_self(void) {
-    static _Thread_local char here;
-
-    return (uint64_t)(uintptr_t)&here;
+    return (uint64_t)(uintptr_t)&kahu__thread_here;
 }
 
 #else
