@@ -47,7 +47,8 @@ struct kahu__tracker {
     bool walking;
     uint64_t walks;
     uint64_t last_id;
-    uint32_t made; /* since the last collection that a limit asked for */
+    uint32_t refused;  /* since the last collection that a limit asked for */
+    uint32_t patience; /* how many to refuse before the next one */
 };
 
 /* ------------------------------------------------------------------------ */
@@ -226,18 +227,24 @@ static void track_free(kahu_sched *s, struct track *r) {
 /* ------------------------------------------------------------------------ */
 
 /* What is dead but not collected does not count. To collect for every thread
- * beyond the limit would be an attack of its own: a quarter of the limit must
- * have been made since. */
+ * beyond the limit would be an attack of its own: as long as it is of no use,
+ * twice as many are refused each time, up to a quarter of the limit. */
 static bool track_is_full(kahu_sched *s, lua_State *L) {
     struct kahu__tracker *t = s->tracker;
     uint32_t most = s->limits.max_threads;
 
     if (most == 0 || t->count < most)
         return false;
-    if (t->made < most / 4 + 1)
+    if (t->refused < t->patience) {
+        t->refused++;
         return true;
-    t->made = 0;
+    }
+    t->refused = 0;
     (void)lua_gc(L, LUA_GCCOLLECT, 0);
+    if (t->count < most)
+        t->patience = 0;
+    else if (t->patience < most / 4)
+        t->patience = t->patience * 2 + 1;
     return t->count >= most;
 }
 
@@ -253,7 +260,6 @@ void kahu__track_made(kahu_sched *s, lua_State *L, lua_State *co) {
     r = track_new(s, co, track_find(s, L));
     if (r == NULL)
         luaL_error(L, "%s", kahu_status_text(KAHU_ENOMEM));
-    s->tracker->made++;
     where_find(L, r->started);
 }
 
