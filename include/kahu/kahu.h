@@ -818,7 +818,8 @@ typedef struct kahu_hooks {
     /**
      * A thread resumed by the scheduler failed (S9.1). message and traceback
      * are lent for the call; co still has its frames and, on top, the error
-     * value. Without any such hook the text is written to stderr.
+     * value (but not for a posted call, where co is L). Without any such hook
+     * the text is written to stderr.
      */
     void (*on_error)(void *ud, lua_State *L, lua_State *co, const char *message,
                      const char *traceback);

@@ -46,11 +46,14 @@ static inline bool kahu__atomic_claim(kahu__atomic *a, uint64_t value) {
     return atomic_compare_exchange_strong(a, &zero, value);
 }
 
-extern _Thread_local char kahu__thread_here;
+extern _Thread_local uint64_t kahu__thread_name;
 
-/* Differs between any two OS threads that live at the same time. */
+uint64_t kahu__thread_make_name(void);
+
+/* Differs between any two OS threads there ever are. */
 static inline uint64_t kahu__thread_self(void) {
-    return (uint64_t)(uintptr_t)&kahu__thread_here;
+    return kahu__thread_name != 0 ? kahu__thread_name
+                                  : kahu__thread_make_name();
 }
 
 #else

@@ -44,12 +44,19 @@ static struct post *post_of(struct kahu__op *op) {
 /* Any OS thread: putting a call into the list                              */
 /* ------------------------------------------------------------------------ */
 
+/* Nobody may begin to wait when those who wait have been sent away already. */
+static kahu_status post_check(const kahu_sched *s, const struct post *p) {
+    if (s->deaf)
+        return KAHU_ECLOSED;
+    return p->waiter != NULL && kahu_is_stopped(s) ? KAHU_ESTOPPED : KAHU_OK;
+}
+
 static kahu_status post_put(kahu_sched *s, struct post *p) {
-    bool deaf;
+    kahu_status status;
 
     kahu__lock_take(&s->op_lock);
-    deaf = s->deaf;
-    if (!deaf) {
+    status = post_check(s, p);
+    if (status == KAHU_OK) {
         p->op.in = KAHU__IN_ENDED;
         kahu__op_list_append(&s->ended, &p->op);
         kahu__atomic_add(&s->ended_count, 1);
@@ -57,10 +64,9 @@ static kahu_status post_put(kahu_sched *s, struct post *p) {
     }
     kahu__lock_give(&s->op_lock);
 
-    if (deaf)
-        return KAHU_ECLOSED;
-    kahu__ring(s);
-    return KAHU_OK;
+    if (status == KAHU_OK)
+        kahu__ring(s);
+    return status;
 }
 
 kahu_status kahu_post(kahu_sched *s, kahu_call_fn fn, void *ud,
@@ -130,13 +136,30 @@ static bool post_protected(kahu_sched *s, const struct post *p) {
 }
 
 #if KAHU_THREADS
+
+static kahu__lock waiters_lock = KAHU__LOCK_INIT;
+static struct post_waiter *waiters;
+
+static void waiters_leave(const struct post_waiter *w) {
+    struct post_waiter **at = &waiters;
+
+    kahu__lock_take(&waiters_lock);
+    while (*at != w)
+        at = &(*at)->next;
+    *at = w->next;
+    kahu__lock_give(&waiters_lock);
+}
+
+/* From here on it waits for nobody, whenever it comes to run. */
 static void post_answer(struct post_waiter *w, kahu_status answer) {
+    waiters_leave(w);
     kahu__lock_take(&w->lock);
     w->answer = answer;
     w->answered = true;
     kahu__signal_give(&w->signal);
     kahu__lock_give(&w->lock);
 }
+
 #endif
 
 /* The record goes, by whoever's it is. */
@@ -196,12 +219,26 @@ static struct post *post_take(kahu_sched *s, bool waiting) {
     return op == NULL ? NULL : post_of(op);
 }
 
+static size_t post_count(kahu_sched *s) {
+    size_t n = 0;
+
+    kahu__lock_take(&s->op_lock);
+    for (struct kahu__op *op = post_next(s->finishing.first, false); op != NULL;
+         op = post_next(op->next, false))
+        n++;
+    for (struct kahu__op *op = post_next(s->ended.first, false); op != NULL;
+         op = post_next(op->next, false))
+        n++;
+    kahu__lock_give(&s->op_lock);
+    return n;
+}
+
 /* Only as many as there were: the callbacks may post more. */
 void kahu__post_drop_all(kahu_sched *s, kahu_status why) {
     struct post *p;
 
-    for (uint64_t n = kahu__atomic_get(&s->posted);
-         n > 0 && (p = post_take(s, false)) != NULL; n--)
+    for (size_t n = post_count(s); n > 0 && (p = post_take(s, false)) != NULL;
+         n--)
         post_end(s, p, why);
 }
 
@@ -216,7 +253,6 @@ void kahu__post_deafen(kahu_sched *s) {
     kahu__lock_take(&s->op_lock);
     s->deaf = true;
     kahu__lock_give(&s->op_lock);
-    kahu__post_drop_all(s, KAHU_ECLOSED);
 }
 
 /* ------------------------------------------------------------------------ */
@@ -235,9 +271,6 @@ static kahu_status call_inline(kahu_sched *s, const struct post *p) {
 }
 
 #if KAHU_THREADS
-
-static kahu__lock waiters_lock = KAHU__LOCK_INIT;
-static struct post_waiter *waiters;
 
 /* Does the OS thread named owner wait, itself or by others, for self? One
  * waits for one at most, and none in a circle. */
@@ -259,6 +292,7 @@ static bool waiters_enter(struct post_waiter *w) {
     bool dead;
 
     kahu__lock_take(&waiters_lock);
+    w->owner = kahu__atomic_get(&w->s->owner);
     dead = waiters_lead_to(w->owner, w->self);
     if (!dead) {
         w->next = waiters;
@@ -266,16 +300,6 @@ static bool waiters_enter(struct post_waiter *w) {
     }
     kahu__lock_give(&waiters_lock);
     return !dead;
-}
-
-static void waiters_leave(const struct post_waiter *w) {
-    struct post_waiter **at = &waiters;
-
-    kahu__lock_take(&waiters_lock);
-    while (*at != w)
-        at = &(*at)->next;
-    *at = w->next;
-    kahu__lock_give(&waiters_lock);
 }
 
 void kahu_adopt(kahu_sched *s) {
@@ -294,8 +318,10 @@ static kahu_status call_wait(kahu_sched *s, struct post *p) {
     struct post_waiter *w = p->waiter;
     kahu_status status = post_put(s, p);
 
-    if (status != KAHU_OK)
+    if (status != KAHU_OK) {
+        waiters_leave(w);
         return status;
+    }
     kahu__lock_take(&w->lock);
     while (!w->answered)
         kahu__signal_wait(&w->signal, &w->lock);
@@ -304,18 +330,14 @@ static kahu_status call_wait(kahu_sched *s, struct post *p) {
 }
 
 static kahu_status call_remote(kahu_sched *s, struct post *p) {
-    struct post_waiter w = {.self = kahu__thread_self(),
-                            .owner = kahu__atomic_get(&s->owner),
-                            .s = s};
+    struct post_waiter w = {.self = kahu__thread_self(), .s = s};
     kahu_status status = KAHU_EDEADLOCK;
 
     p->waiter = &w;
     kahu__lock_init(&w.lock);
     kahu__signal_init(&w.signal);
-    if (waiters_enter(&w)) {
+    if (waiters_enter(&w))
         status = call_wait(s, p);
-        waiters_leave(&w);
-    }
     kahu__signal_deinit(&w.signal);
     kahu__lock_deinit(&w.lock);
     return status;
@@ -328,8 +350,6 @@ kahu_status kahu_call(kahu_sched *s, kahu_call_fn fn, void *ud) {
         return KAHU_EINVAL;
     if (kahu__atomic_get(&s->owner) == kahu__thread_self())
         return call_inline(s, &p);
-    if (kahu_is_stopped(s))
-        return KAHU_ESTOPPED;
     return call_remote(s, &p);
 }
 

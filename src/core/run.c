@@ -41,6 +41,7 @@ static kahu_status run_loop(kahu_sched *s, const size_t *remaining) {
     s->runs++;
     s->until = remaining;
     while (!run_is_over(s, remaining, &status)) {
+        kahu__changed(s); /* another OS thread may have posted since */
         status = s->driver.turn(s->driver.ud);
         if (status != KAHU_OK)
             break;

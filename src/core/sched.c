@@ -91,8 +91,11 @@ void kahu__check_owner(const kahu_sched *s, const char *function) {
 /* The driver                                                               */
 /* ------------------------------------------------------------------------ */
 
-/* Something that a step would deliver whatever the clock says. */
+/* Something that a step would deliver whatever the clock says. What a budget
+ * has cut off may have been cancelled since. */
 static bool sched_has_queued(const kahu_sched *s) {
+    if (s->pending_all == 0 && kahu__atomic_get(&s->posted) == 0)
+        return false;
     return s->phase != 0 || s->lists[KAHU__DEFERRED].first != 0 ||
            s->unparked || kahu__atomic_get(&s->ended_count) > 0;
 }
@@ -333,7 +336,7 @@ static void sched_finish_close(kahu_sched *s) {
         return;
     s->depth++;
     kahu__unlink_all(s);
-    kahu__post_deafen(s);
+    kahu__post_drop_all(s, KAHU_ECLOSED);
     kahu__watch_drop_all(s);
     kahu__scope_free_all(s);
     assert(s->pending_all == 0);
@@ -374,6 +377,8 @@ void kahu__leave(kahu_sched *s) {
         return;
     if (s->closing)
         sched_finish_close(s);
+    else if (kahu_is_stopped(s))
+        kahu__post_refuse(s);
     if (s->free_at_exit && s->runs == 0)
         sched_destroy(s);
     else
@@ -384,6 +389,7 @@ void kahu_close(kahu_sched *s) {
     KAHU__LOOP_ONLY(s);
     kahu__enter(s);
     s->closing = true;
+    kahu__post_deafen(s);
     kahu__leave(s);
 }
 
@@ -421,6 +427,7 @@ bool kahu_is_stopped(const kahu_sched *s) {
 void kahu_unstop(kahu_sched *s) {
     KAHU__LOOP_ONLY(s);
     kahu__atomic_set(&s->stopped, 0);
+    kahu__atomic_set(&s->rung, 0);
     s->armed = s->woken = false;
     kahu__changed(s);
 }
@@ -534,6 +541,7 @@ int kahu_step(kahu_sched *s) {
     if (s->closing)
         return KAHU_ECLOSED;
     if (kahu_is_stopped(s)) {
+        kahu__atomic_set(&s->rung, 0);
         kahu__post_refuse(s);
         sched_arm(s);
         return KAHU_ESTATE;
@@ -579,6 +587,8 @@ kahu_state kahu_get_state(const kahu_sched *s) {
 
 void kahu_ref(kahu_sched *s) {
     KAHU__LOOP_ONLY(s);
+    if (s->closing)
+        return;
     s->refs++;
     kahu__changed(s);
 }

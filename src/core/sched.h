@@ -621,7 +621,7 @@ void kahu__post_run(kahu_sched *s, struct kahu__op *op);
 /* Drops those there are. */
 void kahu__post_drop_all(kahu_sched *s, kahu_status why);
 
-/* Takes no more of them, and drops those there are. */
+/* Takes no more of them. */
 void kahu__post_deafen(kahu_sched *s);
 
 /* Sends away who waits for one in vain, as s is stopped. */

@@ -58,13 +58,29 @@ static void run_some(struct host *h) {
                              " task.defer(log, 'after')");
     threads[1] = host_run(h, "task.wait(0.001) log('b') error('x', 0)");
     threads[2] = host_run(h, "log('c')");
-    host_run(h, "task.delay(0.002, log, 'same time')");
     assert_int_equal(kahu_run_until(h->s, threads, 3), KAHU_OK);
     assert_log(h, "c b a");
     assert_int_equal(kahu_run_until(h->s, threads, 3), KAHU_OK);
     assert_log(h, "c b a");
     assert_int_equal(kahu_run(h->s), KAHU_OK);
-    assert_log(h, "c b a same time after");
+    assert_log(h, "c b a after");
+}
+
+/* What is due at the same time waits with the rest. */
+static void a_run_ends_inside_of_a_phase(void **state) {
+    struct host h;
+    lua_State *co;
+
+    (void)state;
+    host_open(&h, NULL);
+    co = host_run(&h, "task.wait(1) log('a') task.defer(log, 'c')");
+    host_run(&h, "task.wait(1) log('b')");
+    assert_int_equal(kahu_run_until(h.s, &co, 1), KAHU_OK);
+    assert_log(&h, "a");
+    assert_int_equal(kahu_get_state(h.s), KAHU_READY);
+    assert_int_equal(kahu_run(h.s), KAHU_OK);
+    assert_log(&h, "a b c");
+    host_close(&h);
 }
 
 /* Nothing is resumed after the last of them. */
@@ -333,6 +349,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_run_ends_when_all_is_done),
         cmocka_unit_test(a_run_ends_with_the_last_thread),
+        cmocka_unit_test(a_run_ends_inside_of_a_phase),
         cmocka_unit_test(a_run_that_can_not_be_is_refused),
         cmocka_unit_test(a_run_inside_is_refused),
         cmocka_unit_test(a_run_may_be_ended_from_inside),
