@@ -34,6 +34,7 @@ static struct {
     int begun;
     int ended;
     bool over;
+    bool held; /* until the script has waited for the first time */
     kahu_sched *s;
     int accepted; /* values handed over */
     int stale;
@@ -91,9 +92,9 @@ static struct item *take_item(bool wait) {
     struct item *item = NULL;
 
     pthread_mutex_lock(&ops.lock);
-    while (wait && ops.ended == ops.begun && !ops.over)
+    while (wait && (ops.held || ops.ended == ops.begun) && !ops.over)
         pthread_cond_wait(&ops.filled, &ops.lock);
-    if (ops.ended < ops.begun)
+    if (ops.ended < ops.begun && !ops.held)
         item = &ops.items[ops.ended++];
     pthread_mutex_unlock(&ops.lock);
     return item;
@@ -286,7 +287,15 @@ static void open_ops(struct host *h) {
     ops.begun = ops.ended = ops.accepted = ops.stale = 0;
     ops.dropped = ops.cancelled = 0;
     ops.over = false;
+    ops.held = true;
     ops.s = h->s;
+}
+
+static void release(void) {
+    pthread_mutex_lock(&ops.lock);
+    ops.held = false;
+    pthread_cond_broadcast(&ops.filled);
+    pthread_mutex_unlock(&ops.lock);
 }
 
 static void run_scenario(const struct scenario *c, bool uv) {
@@ -301,6 +310,7 @@ static void run_scenario(const struct scenario *c, bool uv) {
     if (elsewhere)
         assert_int_equal(pthread_create(&thread, NULL, end_elsewhere, NULL), 0);
     host_run(&h, c->script);
+    release();
     run_to_the_end(&h);
     pthread_mutex_lock(&ops.lock);
     ops.over = true;
