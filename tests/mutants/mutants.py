@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Puts small faults into the library, one at a time, and sees who notices.
+
+Usage: mutants.py [--jobs N] [--only K] [--least PERCENT] BUILD_DIR
+
+mutants.txt lists the faults. The tree is copied, each fault is applied to the
+copy, and the tests below are run on it; a fault that passes them all has
+survived. BUILD_DIR is where the copy is built: Luau once, ours each time. The
+last line has the figure; the exit code is 1 when fewer are noticed than --least
+percent.
+"""
+
+import argparse
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+
+# What has to notice: all that is quick and runs on the stepped driver or in C.
+TESTS = r"^(unit|embed|fault|programs|model|behaviour|stress)\."
+SLOW = r"\.uv$|footprint|stress"
+SECONDS = 240  # a fault may hang whoever meets it
+
+
+def read(path):
+    """(file, old, new) of each fault: blocks of three parts, between lines
+    `=== FILE`, `---` and the next `===`."""
+    faults = []
+    for block in path.read_text().split("=== ")[1:]:
+        head, _, body = block.partition("\n")
+        old, _, new = body.partition("---\n")
+        faults.append((head.strip(), old.rstrip("\n"), new.strip("\n")))
+    return faults
+
+
+def run(command, log, **more):
+    return subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, **more).returncode
+
+
+def build(tree, directory, jobs, log):
+    return run(["cmake", "--build", directory, "-j", jobs], log, cwd=tree) == 0
+
+
+def test(directory, jobs, log):
+    """Did all pass? Stops at the first that does not."""
+    try:
+        return run(["ctest", "--test-dir", directory, "-j", jobs, "-R", TESTS, "-E", SLOW,
+                    "--stop-on-failure", "--timeout", "60"], log, timeout=SECONDS) == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def apply(tree, fault):
+    file, old, new = fault
+    path = tree / file
+    text = path.read_text()
+    if text.count(old) != 1:
+        sys.exit(f"mutants: {file} has {text.count(old)} times:\n{old}")
+    path.write_text(text.replace(old, new))
+    return path, text
+
+
+def try_one(tree, directory, fault, jobs, log):
+    """killed, survived, or how it could not be built."""
+    path, text = apply(tree, fault)
+    try:
+        if not build(tree, directory, jobs, log):
+            return "not built"
+        return "survived" if test(directory, jobs, log) else "noticed"
+    finally:
+        path.write_text(text)
+
+
+def prepare(directory, jobs, log):
+    """A copy of the tree, built and passing."""
+    tree = directory / "tree"
+    shutil.rmtree(tree, ignore_errors=True)
+    shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns("build", ".git", "__pycache__"))
+    built = directory / "build"
+    if run(["cmake", "-S", tree, "-B", built, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
+            "-DKAHU_ASSERT=ON", "-DKAHU_CLI=ON"], log) or not build(tree, built, jobs, log):
+        sys.exit("mutants: the tree does not build; see the log")
+    if not test(built, jobs, log):
+        sys.exit("mutants: the tree does not pass without a fault; see the log")
+    return tree, built
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("directory", type=pathlib.Path)
+    parser.add_argument("--jobs", default=str(os.cpu_count()))
+    parser.add_argument("--only", type=int, action="append")
+    parser.add_argument("--least", type=float, default=94)
+    args = parser.parse_args()
+    args.directory = args.directory.resolve()
+    args.directory.mkdir(parents=True, exist_ok=True)
+    faults = read(HERE / "mutants.txt")
+    start = time.monotonic()
+    counts = {"noticed": 0, "survived": 0, "not built": 0}
+    with open(args.directory / "log", "w") as log:
+        tree, built = prepare(args.directory, args.jobs, log)
+        for number, fault in enumerate(faults, 1):
+            if args.only and number not in args.only:
+                continue
+            verdict = try_one(tree, built, fault, args.jobs, log)
+            counts[verdict] += 1
+            print(f"{number:3} {verdict:9} {fault[0]}: {fault[1].strip().splitlines()[0]}", flush=True)
+    total = sum(counts.values())
+    print(f"mutants: {counts['noticed']} of {total} noticed, {counts['survived']} survived, "
+          f"{counts['not built']} not built, {time.monotonic() - start:.0f} s")
+    sys.exit(counts["noticed"] * 100 < args.least * total)
+
+
+main()
