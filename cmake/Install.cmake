@@ -1,45 +1,78 @@
-# What `cmake --install` puts where: program, library, headers, and the two
-# descriptions (CMake package, pkg-config) by which others find them. When Luau
-# was compiled here it is installed too: libkahu cannot be linked without it.
+# What `cmake --install` puts where: program, libraries, headers, licences, and
+# the two descriptions (CMake package, pkg-config) by which others find them.
+# When Luau was compiled here it is installed too: libkahu cannot be linked
+# without it.
+#
+# Components, each a Debian package: program, library (the shared one, for
+# programs that were linked with it), development (all the rest).
 
 include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/kahu)
 
-if(TARGET kahu-cli)
-  install(TARGETS kahu-cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-  if(EXISTS ${PROJECT_SOURCE_DIR}/cli/kahu.1)
-    install(FILES cli/kahu.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
-  endif()
-endif()
-
 # What an embedder calls: our library, the VM, and the compiler that feeds it.
 set(exported kahu)
-foreach(name common vm compiler codegen)
-  if(TARGET kahu_luau_${name})
-    list(APPEND exported kahu_luau_${name})
+foreach(name kahu_shared kahu_luau_common kahu_luau_vm kahu_luau_compiler
+    kahu_luau_codegen)
+  if(TARGET ${name})
+    list(APPEND exported ${name})
   endif()
 endforeach()
+
+if(TARGET kahu-cli)
+  install(TARGETS kahu-cli
+    RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT program)
+  install(FILES cli/kahu.1
+    DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT program)
+endif()
+install(TARGETS ${exported} EXPORT kahuTargets
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development
+  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library
+    NAMELINK_COMPONENT development
+  RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT library)
+
+# --- Headers ---------------------------------------------------------------
+
+if(NOT KAHU_UV)
+  set(but_uv PATTERN uv.h EXCLUDE)
+endif()
+install(DIRECTORY include/kahu DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+  COMPONENT development FILES_MATCHING PATTERN "*.h" ${but_uv})
 if(KAHU_LUAU_BUILT)
-  install(FILES
-    ${kahu_luau_dir}/VM/include/lua.h
-    ${kahu_luau_dir}/VM/include/luaconf.h
-    ${kahu_luau_dir}/VM/include/lualib.h
-    ${kahu_luau_dir}/Compiler/include/luacode.h
-    ${kahu_luau_dir}/CodeGen/include/luacodegen.h
-    DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/kahu/luau)
+  kahu_luau_headers(${PROJECT_BINARY_DIR}/luau_headers)
+  install(DIRECTORY ${PROJECT_BINARY_DIR}/luau_headers/
+    DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/kahu/luau COMPONENT development)
 endif()
 
-install(DIRECTORY include/kahu DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
-  FILES_MATCHING PATTERN "*.h")
-install(TARGETS ${exported} EXPORT kahuTargets
-  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
-  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
-  RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(EXPORT kahuTargets NAMESPACE kahu:: DESTINATION ${package_dir})
+# --- Licences --------------------------------------------------------------
+
+# Of everything that is linked, each under the name of what it is for. libuv's
+# is where its package put it; a libuv without one brings none.
+set(licenses ${PROJECT_BINARY_DIR}/licenses)
+file(REMOVE_RECURSE ${licenses})
+configure_file(LICENSE ${licenses}/kahu.txt COPYONLY)
+if(KAHU_LUAU_BUILT)
+  kahu_luau_licenses(${licenses})
+endif()
+if(KAHU_UV)
+  find_file(KAHU_UV_LICENSE NAMES copyright LICENSE
+    HINTS ${LIBUV_PREFIX}/share ${LIBUV_LIBDIR}/../share /usr/share
+    PATH_SUFFIXES doc/libuv1-dev doc/libuv licenses/libuv libuv
+    NO_DEFAULT_PATH)
+  mark_as_advanced(KAHU_UV_LICENSE)
+  if(KAHU_UV_LICENSE)
+    configure_file(${KAHU_UV_LICENSE} ${licenses}/libuv.txt COPYONLY)
+  else()
+    message(STATUS "libuv: no licence found, none will be installed")
+  endif()
+endif()
+install(DIRECTORY ${licenses} DESTINATION ${CMAKE_INSTALL_DOCDIR}
+  COMPONENT development)
 
 # --- CMake package ---------------------------------------------------------
 
+install(EXPORT kahuTargets NAMESPACE kahu:: DESTINATION ${package_dir}
+  COMPONENT development)
 configure_package_config_file(cmake/kahuConfig.cmake.in kahuConfig.cmake
   INSTALL_DESTINATION ${package_dir})
 # While 0.x, a minor version may change the interface.
@@ -48,7 +81,7 @@ write_basic_package_version_file(kahuConfigVersion.cmake
 install(FILES
   ${PROJECT_BINARY_DIR}/kahuConfig.cmake
   ${PROJECT_BINARY_DIR}/kahuConfigVersion.cmake
-  DESTINATION ${package_dir})
+  DESTINATION ${package_dir} COMPONENT development)
 
 # --- pkg-config ------------------------------------------------------------
 
@@ -56,33 +89,55 @@ install(FILES
 file(RELATIVE_PATH KAHU_PC_PREFIX
   ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 string(REGEX REPLACE "/$" "" KAHU_PC_PREFIX ${KAHU_PC_PREFIX})
+file(RELATIVE_PATH KAHU_PC_LIBDIR
+  ${CMAKE_INSTALL_PREFIX} ${CMAKE_INSTALL_FULL_LIBDIR})
+file(RELATIVE_PATH KAHU_PC_INCLUDEDIR
+  ${CMAKE_INSTALL_PREFIX} ${CMAKE_INSTALL_FULL_INCLUDEDIR})
 set(KAHU_PC_CFLAGS "-I\${includedir}")
-set(KAHU_PC_LIBS "-L\${libdir} -lkahu")
-set(KAHU_PC_REQUIRES "")
+set(luau "")
 if(KAHU_LUAU_BUILT)
   string(APPEND KAHU_PC_CFLAGS " -I\${includedir}/kahu/luau")
+  if(NOT KAHU_LUAU_LONGJMP)
+    string(APPEND KAHU_PC_CFLAGS " -fexceptions")
+  endif()
   foreach(name codegen compiler vm common)
     if(TARGET kahu_luau_${name})
-      string(APPEND KAHU_PC_LIBS " -lkahu_luau_${name}")
+      string(APPEND luau " -lkahu_luau_${name}")
     endif()
   endforeach()
   # Luau's archives are C++ and are linked by whoever links us, C or not.
-  foreach(lib ${CMAKE_CXX_IMPLICIT_LINK_LIBRARIES})
-    if(lib MATCHES "^(std)?c\\+\\+$")
-      string(APPEND KAHU_PC_LIBS " -l${lib}")
-    endif()
-  endforeach()
-  string(APPEND KAHU_PC_LIBS " -lm")
+  list(TRANSFORM kahu_cxx_runtime PREPEND " -l" OUTPUT_VARIABLE runtime)
+  string(APPEND luau ${runtime})
 endif()
-string(APPEND KAHU_PC_LIBS " ${CMAKE_THREAD_LIBS_INIT}")
-if(KAHU_UV)
-  set(KAHU_PC_REQUIRES libuv)
-endif()
-if(BUILD_SHARED_LIBS)
-  set(KAHU_PC_REQUIRES_KEY Requires.private)
+
+# kahu_pc(<name> <library> <key>): what our code needs beside Luau is put into
+# Requires<key> and Libs<key>. A shared library brings that along, so its key
+# is .private; an archive leaves it to whoever links it.
+function(kahu_pc name library key)
+  set(requires "")
+  if(KAHU_UV)
+    set(requires ${LIBUV_MODULE_NAME})
+  endif()
+  set(KAHU_PC_NAME ${name})
+  set(KAHU_PC_REQUIRES "Requires${key}: ${requires}")
+  set(KAHU_PC_LIBS "Libs: -L\${libdir} ${library}${luau}")
+  if(key)
+    string(APPEND KAHU_PC_LIBS "\nLibs${key}: ${CMAKE_THREAD_LIBS_INIT}")
+  else()
+    string(APPEND KAHU_PC_LIBS " ${CMAKE_THREAD_LIBS_INIT}")
+  endif()
+  configure_file(cmake/kahu.pc.in ${name}.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/${name}.pc
+    DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT development)
+endfunction()
+
+# Of two libraries of one name the linker takes the shared one; the archive has
+# to be asked for by its whole name.
+if(TARGET kahu_shared)
+  kahu_pc(kahu -lkahu .private)
+  kahu_pc(kahu-static \${libdir}/libkahu.a "")
+elseif(BUILD_SHARED_LIBS)
+  kahu_pc(kahu -lkahu .private)
 else()
-  set(KAHU_PC_REQUIRES_KEY Requires)
+  kahu_pc(kahu -lkahu "")
 endif()
-configure_file(cmake/kahu.pc.in kahu.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/kahu.pc
-  DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

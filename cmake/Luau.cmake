@@ -210,15 +210,30 @@ kahu_luau_library(vm DIRS VM LINK common)
 
 # C names for the whole API, told to every C++ file that includes its headers.
 # A C file needs nothing: there the headers' own `extern` is already right.
+# The headers that are installed say both themselves: see kahu_luau_headers().
 foreach(api LUA_API LUACODE_API LUACODEGEN_API)
   target_compile_definitions(kahu_luau_common PUBLIC
-    "$<$<COMPILE_LANGUAGE:CXX>:${api}=extern \"C\">")
+    "$<BUILD_INTERFACE:$<$<COMPILE_LANGUAGE:CXX>:${api}=extern \"C\">>")
 endforeach()
 if(KAHU_LUAU_LONGJMP)
-  target_compile_definitions(kahu_luau_common PUBLIC LUA_USE_LONGJMP=1)
+  target_compile_definitions(kahu_luau_common PUBLIC
+    $<BUILD_INTERFACE:LUA_USE_LONGJMP=1>)
+else()
+  # Luau's exceptions fly through the C of whoever embeds it.
+  target_compile_options(kahu_luau_vm INTERFACE
+    $<$<COMPILE_LANG_AND_ID:C,GNU,Clang,AppleClang>:-fexceptions>)
 endif()
-target_include_directories(kahu_luau_common SYSTEM INTERFACE
+target_include_directories(kahu_luau_common INTERFACE
   $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/kahu/luau>)
+
+# Luau is C++, and a project that enabled C alone is linked by the C compiler,
+# which does not bring the C++ runtime by itself.
+set(kahu_cxx_runtime ${CMAKE_CXX_IMPLICIT_LINK_LIBRARIES})
+list(FILTER kahu_cxx_runtime INCLUDE REGEX "^((std)?c\\+\\+|m)$")
+list(REMOVE_DUPLICATES kahu_cxx_runtime)
+if(NOT PROJECT_IS_TOP_LEVEL AND NOT CXX IN_LIST kahu_outer_languages)
+  target_link_libraries(kahu_luau_common INTERFACE ${kahu_cxx_runtime})
+endif()
 
 kahu_luau_library(compiler DIRS Ast Bytecode Compiler LINK common)
 if(KAHU_CLI)
@@ -227,3 +242,65 @@ if(KAHU_CLI)
   kahu_luau_library(config DIRS Config LINK compiler vm)
   kahu_luau_library(require DIRS Require LINK config vm)
 endif()
+
+# --- Headers for those who have the installed library only -----------------
+
+# kahu_luau_edit(<text variable> <from> <to>): exactly what we know, or nothing.
+function(kahu_luau_edit variable from to)
+  string(FIND "${${variable}}" "${from}" at)
+  if(at EQUAL -1)
+    message(FATAL_ERROR "Luau's headers have changed; they lack: ${from}")
+  endif()
+  string(REPLACE "${from}" "${to}" text "${${variable}}")
+  set(${variable} "${text}" PARENT_SCOPE)
+endfunction()
+
+# kahu_luau_headers(<dir>): Luau's C API as it was compiled here. C names and
+# the way errors are raised were told to the compiler; in these copies they are
+# told to the reader, so that no user of theirs has to define anything.
+function(kahu_luau_headers dir)
+  set(headers VM/include/lua.h VM/include/luaconf.h VM/include/lualib.h
+    Compiler/include/luacode.h)
+  if(TARGET kahu_luau_codegen)
+    list(APPEND headers CodeGen/include/luacodegen.h)
+  endif()
+  foreach(header ${headers})
+    file(READ ${kahu_luau_dir}/${header} text)
+    foreach(api luaconf:LUA_API luacode:LUACODE_API luacodegen:LUACODEGEN_API)
+      string(REPLACE ":" ";" api ${api})
+      list(GET api 0 file)
+      list(GET api 1 macro)
+      if(header MATCHES "/${file}\\.h$")
+        kahu_luau_edit(text "#define ${macro} extern\n" "\
+#ifdef __cplusplus // kahu: compiled with C names
+#define ${macro} extern \"C\"
+#else
+#define ${macro} extern
+#endif
+")
+      endif()
+    endforeach()
+    if(KAHU_LUAU_LONGJMP AND header MATCHES "/luaconf\\.h$")
+      kahu_luau_edit(text
+        "#define LUA_USE_LONGJMP 0" "#define LUA_USE_LONGJMP 1")
+    endif()
+    cmake_path(GET header FILENAME name)
+    file(CONFIGURE OUTPUT ${dir}/${name} CONTENT "${text}" @ONLY)
+  endforeach()
+endfunction()
+
+# kahu_luau_licenses(<dir>): Luau's and Lua's, as luau.txt and lua.txt. A crate
+# of the sources has one file for both, with the names of all holders.
+function(kahu_luau_licenses dir)
+  foreach(pair luau:../LICENSE luau:LICENSE.txt lua:lua_LICENSE.txt)
+    string(REPLACE ":" ";" pair ${pair})
+    list(GET pair 0 name)
+    list(GET pair 1 file)
+    if(EXISTS ${kahu_luau_dir}/${file})
+      configure_file(${kahu_luau_dir}/${file} ${dir}/${name}.txt COPYONLY)
+    endif()
+  endforeach()
+  if(NOT EXISTS ${dir}/luau.txt)
+    message(WARNING "No licence in '${kahu_luau_dir}': add Luau's by hand")
+  endif()
+endfunction()
