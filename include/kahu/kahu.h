@@ -627,7 +627,8 @@ KAHU_API KAHU_NODISCARD kahu_status kahu_delay(kahu_sched *s, lua_State *co,
  *
  * @return KAHU_OK, or
  *         KAHU_EINVAL  co is of another VM
- *         KAHU_ENOMEM  co is running and its cancellation can't be noted
+ *         KAHU_ENOMEM   co is running and its cancellation can't be noted
+ *         KAHU_ECLOSED  co is running and s is closing
  *
  * Thread: loop. Stack of co: cleared. Since 0.1.
  */
@@ -636,7 +637,7 @@ KAHU_API KAHU_NODISCARD kahu_status kahu_cancel(kahu_sched *s, lua_State *co);
 /**
  * Cancels co delay_ns from now, unless it ends before (S6). Several may be
  * pending, and count as such: "all done" waits for them or for their thread's
- * end.
+ * end. Takes the VM's postresume callback while one is (see kahu_track()).
  *
  * @return KAHU_OK, or
  *         KAHU_EINVAL  co is of another VM
@@ -652,8 +653,9 @@ KAHU_API KAHU_NODISCARD kahu_status kahu_cancel_after(kahu_sched *s,
 /**
  * Cancels every thread that has a wake, in the order of their oldest wakes.
  *
- * @return KAHU_OK, or KAHU_ENOMEM: some were running, and that could not be
- *         noted; the others are cancelled
+ * @return KAHU_OK, or
+ *         KAHU_ENOMEM  none is cancelled; or some were running, which could
+ *                      not be noted, and the others are
  *
  * Thread: loop. Stack: [-0, +0, -]. Since 0.1.
  */
@@ -832,7 +834,8 @@ typedef struct kahu_hooks {
                    int nresults);
     /** A resume by the scheduler is over, or a thread was cancelled. */
     void (*on_resume)(void *ud, lua_State *L, const kahu_feedback *f);
-    /** on_resume is also told of resumes by others: KAHU_BY_USER. */
+    /** on_resume is also told of resumes by others: KAHU_BY_USER. Takes the
+     * VM's postresume callback (see kahu_track()). */
     bool user_resumes;
 } kahu_hooks;
 

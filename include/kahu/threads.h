@@ -30,7 +30,8 @@ typedef bool (*kahu_watch_fn)(void *ud, lua_State *L, const kahu_feedback *f);
 /**
  * Calls fn once when co ends, whoever resumes or cancels it. Until then co is
  * kept alive. A watch is nothing pending: it does not keep s from being done.
- * A lua_resetthread() of the host's goes by unseen.
+ * A lua_resetthread() of the host's goes by unseen. While there is a watch, the
+ * VM's postresume callback is taken (see kahu_track()).
  *
  * @param drop  may be NULL
  * @return KAHU_OK, or
@@ -65,7 +66,8 @@ KAHU_API kahu_status kahu_unwatch(kahu_sched *s, lua_State *co,
  * @param co     receives the thread, on top of L to keep it alive; may be NULL
  * @return KAHU_OK, or
  *         KAHU_EINVAL  no function or thread there, or fn is NULL
- *         KAHU_ESTATE  the thread is not suspended, or s is stopped
+ *         KAHU_ESTATE  the thread is not suspended; or s is stopped, and this
+ *                      is not inside of a resume
  *         KAHU_ECLOSED, KAHU_ENOMEM, KAHU_ETHREADS
  *
  * Owns: as kahu_watch().
@@ -199,8 +201,9 @@ typedef bool (*kahu_thread_fn)(void *ud, const kahu_thread_info *info);
  * for what ancestor made, and what those made, and so on, unless it is NULL.
  * A thread whose maker was collected counts as made by the maker's maker.
  *
- * @return how many fn was called for, or KAHU_EINVAL, or KAHU_ESTATE: not
- *         tracking
+ * @return how many fn was called for, or
+ *         KAHU_EINVAL  fn is NULL, or ancestor is not tracked
+ *         KAHU_ESTATE  not tracking, or inside of another walk
  *
  * Thread: loop. Stack: [-0, +0, -]. Since 0.1.
  */
@@ -229,7 +232,10 @@ typedef struct kahu_limits {
      * `thread limit reached`. Turns tracking on (section 3).
      */
     uint32_t max_threads;
-    /** Pending wakes of one thread. One more raises `wake limit reached`. */
+    /**
+     * Pending wakes of one thread, a kahu_cancel_after() among them. One more
+     * raises `wake limit reached`.
+     */
     uint32_t max_wakes;
     /**
      * Time of one resume by the scheduler, with all that is resumed inside

@@ -3,16 +3,126 @@
  * chain.c - the callbacks of the VM, shared with the host.
  *
  * Ours are in place only while somebody needs them, and call the host's own
- * first. What they need is in the box, as one may have to stay longer than the
- * scheduler: when the host has set its own after ours, it chains to us.
+ * first. When the host has set its own after ours and chains to us, ours stays
+ * in its chain, and may have to outlive the scheduler.
  *
- * The box is in the VM's registry, and to read it takes a place on a stack. The
- * main thread's will do after a resume and when a thread is made: it is in a C
- * function then, if it is in anything. When a thread is freed the collector is
- * at work, and nothing may be touched but the stack of that thread itself.
+ * The VM gives them no pointer of ours. After a resume the box is looked up in
+ * the VM's registry, by way of the main thread's stack: that thread is in a C
+ * function then, if it is in anything, and so has room. When a thread is freed
+ * not even that can be done, and the VM is looked up in a list of our own.
  */
 #include "../base/common.h"
+#include "../base/lock.h"
 #include "sched.h"
+
+/* ------------------------------------------------------------------------ */
+/* Threads that are made and freed                                          */
+/* ------------------------------------------------------------------------ */
+
+/* A VM whose userthread callback is ours. */
+struct chain_vm {
+    lua_State *main;
+    kahu_sched *s; /* NULL when it is gone, and the host chains to us still */
+    void (*host_userthread)(lua_State *LP, lua_State *L);
+    struct chain_vm *next;
+};
+
+/* Of the process: while a thread is freed the collector is at work, and the VM
+ * can be asked for nothing, not even for its registry. */
+static kahu__lock vms_lock = KAHU__LOCK_INIT;
+static struct chain_vm *vms;
+
+/* The entry of a VM comes to the front: it is the one asked for next. */
+static struct chain_vm *vms_find(const lua_State *main) {
+    struct chain_vm **at = &vms;
+    struct chain_vm *vm;
+
+    kahu__lock_take(&vms_lock);
+    while ((vm = *at) != NULL && vm->main != main)
+        at = &vm->next;
+    if (vm != NULL) {
+        *at = vm->next;
+        vm->next = vms;
+        vms = vm;
+    }
+    kahu__lock_give(&vms_lock);
+    return vm;
+}
+
+static void vms_add(struct chain_vm *vm) {
+    kahu__lock_take(&vms_lock);
+    vm->next = vms;
+    vms = vm;
+    kahu__lock_give(&vms_lock);
+}
+
+/* vm is at the front: it was found just now. */
+static void vms_remove(struct chain_vm *vm) {
+    struct chain_vm **at = &vms;
+
+    kahu__lock_take(&vms_lock);
+    while (*at != vm)
+        at = &(*at)->next;
+    *at = vm->next;
+    kahu__lock_give(&vms_lock);
+}
+
+static void chain_userthread(lua_State *LP, lua_State *L) {
+    struct chain_vm *vm = vms_find(lua_mainthread(L));
+
+    if (vm == NULL)
+        return;
+    if (vm->host_userthread != NULL)
+        vm->host_userthread(LP, L);
+    if (vm->s == NULL || vm->s->tracker == NULL)
+        return;
+    if (LP != NULL)
+        kahu__track_made(vm->s, LP, L);
+    else
+        kahu__track_gone(vm->s, L);
+}
+
+bool kahu__chain_take_userthread(kahu_sched *s) {
+    lua_Callbacks *callbacks = lua_callbacks(s->main);
+    struct chain_vm *vm = vms_find(s->main);
+    struct kahu__alloc alloc;
+
+    if (vm != NULL) { /* left below one of the host's */
+        vm->s = s;
+        return true;
+    }
+    kahu__alloc_init(&alloc, kahu__alloc_libc, NULL);
+    vm = kahu__calloc(&alloc, sizeof(*vm));
+    if (vm == NULL)
+        return false;
+    vm->main = s->main;
+    vm->s = s;
+    vm->host_userthread = callbacks->userthread;
+    vms_add(vm);
+    callbacks->userthread = chain_userthread;
+    return true;
+}
+
+/* Somebody who came later chains to ours: it stays, and chains on. */
+void kahu__chain_give_userthread(kahu_sched *s) {
+    lua_Callbacks *callbacks = lua_callbacks(s->main);
+    struct chain_vm *vm = vms_find(s->main);
+    struct kahu__alloc alloc;
+
+    if (vm == NULL)
+        return;
+    vm->s = NULL;
+    if (callbacks->userthread != chain_userthread)
+        return;
+    callbacks->userthread = vm->host_userthread;
+    vms_remove(vm);
+    kahu__alloc_init(&alloc, kahu__alloc_libc, NULL);
+    kahu__free(&alloc, vm, sizeof(*vm));
+}
+
+/* ------------------------------------------------------------------------ */
+/* Resumes that are over                                                    */
+/* ------------------------------------------------------------------------ */
 
 static struct kahu__box *chain_box(lua_State *L) {
     lua_State *main = lua_mainthread(L);
@@ -34,35 +144,6 @@ static void chain_postresume(lua_State *L) {
         kahu__resumed_by_user(box->s, L);
 }
 
-static void chain_thread_made(lua_State *LP, lua_State *L) {
-    struct kahu__box *box = chain_box(LP);
-
-    if (box == NULL)
-        return;
-    if (box->host_userthread != NULL)
-        box->host_userthread(LP, L);
-    if (box->s != NULL && box->s->tracker != NULL)
-        kahu__track_made(box->s, LP, L);
-}
-
-static void chain_thread_gone(lua_State *L) {
-    struct kahu__box *box;
-
-    lua_settop(L, 0); /* room for one value, whatever it was doing */
-    box = kahu__sched_box(L);
-    if (box->host_userthread != NULL)
-        box->host_userthread(NULL, L);
-    if (box->s != NULL && box->s->tracker != NULL)
-        kahu__track_gone(box->s, L);
-}
-
-static void chain_userthread(lua_State *LP, lua_State *L) {
-    if (LP != NULL)
-        chain_thread_made(LP, L);
-    else
-        chain_thread_gone(L);
-}
-
 /* Who wants to know of resumes that are over? */
 static bool chain_wants_resumes(const kahu_sched *s) {
     return !s->closed &&
@@ -70,40 +151,18 @@ static bool chain_wants_resumes(const kahu_sched *s) {
             s->watches.live > 0 || s->deadlines > 0 || s->tracker != NULL);
 }
 
-static void chain_take(kahu_sched *s, lua_Callbacks *callbacks) {
+void kahu__chain_update(kahu_sched *s) {
+    lua_Callbacks *callbacks = lua_callbacks(s->main);
     struct kahu__box *box = s->box;
+    bool wanted = chain_wants_resumes(s);
 
-    if (chain_wants_resumes(s) && !box->took_postresume) {
+    if (wanted && !box->took_postresume) {
         box->host_postresume = callbacks->postresume;
         callbacks->postresume = chain_postresume;
         box->took_postresume = true;
-    }
-    if (s->tracker != NULL && !box->took_userthread) {
-        box->host_userthread = callbacks->userthread;
-        callbacks->userthread = chain_userthread;
-        box->took_userthread = true;
-    }
-}
-
-/* Not those that somebody who came later chains to: they stay, and chain on. */
-static void chain_give_back(kahu_sched *s, lua_Callbacks *callbacks) {
-    struct kahu__box *box = s->box;
-
-    if (!chain_wants_resumes(s) && box->took_postresume &&
-        callbacks->postresume == chain_postresume) {
+    } else if (!wanted && box->took_postresume &&
+               callbacks->postresume == chain_postresume) {
         callbacks->postresume = box->host_postresume;
         box->took_postresume = false;
     }
-    if (s->tracker == NULL && box->took_userthread &&
-        callbacks->userthread == chain_userthread) {
-        callbacks->userthread = box->host_userthread;
-        box->took_userthread = false;
-    }
-}
-
-void kahu__chain_update(kahu_sched *s) {
-    lua_Callbacks *callbacks = lua_callbacks(s->main);
-
-    chain_take(s, callbacks);
-    chain_give_back(s, callbacks);
 }

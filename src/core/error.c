@@ -97,6 +97,22 @@ static int error_typename(lua_State *L, void *ud) {
     return 1;
 }
 
+/* After an outermost resume its time is over, but a script's code is not: it
+ * gets as much once more. */
+static int error_call_tostring(kahu_sched *s, lua_State *co) {
+    bool limited = s->running == NULL && kahu__limits_time(s);
+    int status;
+
+    s->wording = true;
+    if (limited)
+        kahu__limits_begin(s);
+    status = kahu__protect(s, s->work, error_tostring, co);
+    if (limited)
+        kahu__limits_end(s);
+    s->wording = false;
+    return status;
+}
+
 /* Leaves the text of the value on top of co on the work thread. An error while
  * one is being put into words gets the name of its type: the thread of its own
  * begins the VM's count of nested calls anew, and the C stack has an end. */
@@ -104,11 +120,8 @@ static const char *error_message(kahu_sched *s, lua_State *co) {
     int top = lua_gettop(s->work);
 
     if (!s->wording) {
-        int status;
+        int status = error_call_tostring(s, co);
 
-        s->wording = true;
-        status = kahu__protect(s, s->work, error_tostring, co);
-        s->wording = false;
         if (status == LUA_OK && lua_isstring(s->work, -1))
             return lua_tostring(s->work, -1);
         lua_settop(s->work, top);

@@ -61,11 +61,11 @@ static void feedback_tell(kahu_sched *s, const struct kahu__told *told) {
 }
 
 /* Does anybody want to know of what others resume? */
-static bool feedback_wanted(const kahu_sched *s, kahu_cause cause,
-                            kahu_outcome outcome) {
+static bool feedback_wanted(const kahu_sched *s, const lua_State *co,
+                            kahu_cause cause, kahu_outcome outcome) {
     if (cause != KAHU_BY_USER || s->user_hooks > 0)
         return true;
-    return outcome == KAHU_YIELDED ? s->tracker != NULL : s->watches.live > 0;
+    return outcome == KAHU_YIELDED ? s->tracker != NULL : kahu__watched(s, co);
 }
 
 void kahu__feedback(kahu_sched *s, lua_State *co, kahu_cause cause,
@@ -78,7 +78,7 @@ void kahu__feedback(kahu_sched *s, lua_State *co, kahu_cause cause,
         .first = top + 1,
     };
 
-    if (!feedback_wanted(s, cause, outcome))
+    if (!feedback_wanted(s, co, cause, outcome))
         return;
     if (outcome == KAHU_FAILED) {
         feedback_copy_error(s, co, &told);

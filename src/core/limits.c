@@ -91,6 +91,8 @@ static void limits_check(kahu_sched *s, lua_State *L) {
 static void limits_interrupt(lua_State *L, int gc) {
     kahu_sched *s = limits_current;
 
+    while (s != NULL && s->main != lua_mainthread(L))
+        s = s->outer_limited;
     if (s == NULL)
         return; /* the host chains to us, and none of our resumes is on */
     if (s->host_interrupt != NULL)
@@ -104,20 +106,26 @@ void kahu__limits_begin(kahu_sched *s) {
 
     s->outer_limited = limits_current;
     limits_current = s;
-    s->host_interrupt = callbacks->interrupt;
-    callbacks->interrupt = limits_interrupt;
+    if (!s->took_interrupt) {
+        s->host_interrupt = callbacks->interrupt;
+        callbacks->interrupt = limits_interrupt;
+        s->took_interrupt = true;
+    }
     s->run_warned = false;
     s->run_start_ns = kahu__real_ns(s);
     s->run_end_ns =
         limits_sum(s->run_start_ns, limits_allowance(s, s->used_ns));
 }
 
-/* One that the host has set meanwhile stays, and calls ours no more. */
+/* One that the host has set meanwhile stays, and may call ours: then ours is
+ * in place already, next time. */
 void kahu__limits_end(kahu_sched *s) {
     lua_Callbacks *callbacks = lua_callbacks(s->main);
 
-    if (callbacks->interrupt == limits_interrupt)
+    if (callbacks->interrupt == limits_interrupt) {
         callbacks->interrupt = s->host_interrupt;
+        s->took_interrupt = false;
+    }
     limits_current = s->outer_limited;
     s->used_ns += kahu__real_ns(s) - s->run_start_ns;
 }

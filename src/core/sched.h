@@ -151,9 +151,7 @@ struct kahu__box {
     kahu_sched *s; /* NULL when there is none (any more) */
     /* See chain.c: which callbacks of the VM are ours, and the host's below. */
     bool took_postresume;
-    bool took_userthread;
     void (*host_postresume)(lua_State *L);
-    void (*host_userthread)(lua_State *LP, lua_State *L);
 };
 
 struct kahu_sched {
@@ -244,8 +242,10 @@ struct kahu_sched {
     uint32_t last_watch;
     struct kahu__slots scopes;
     struct kahu__scope *all_scopes; /* those without a parent */
+    uint64_t scope_seq;             /* order of making, of scopes and members */
     uint64_t scope_walks;           /* kahu_scope_cancel()s so far */
     struct kahu__tracker *tracker;  /* NULL: not tracking */
+    bool threads_full; /* the thread made last was refused by the limit */
 
     kahu_limits limits;
     uint64_t used_ns;          /* of max_total_ns */
@@ -253,8 +253,9 @@ struct kahu_sched {
     uint64_t run_end_ns;       /* and when it has to be over */
     bool run_warned;           /* its timeout was raised once */
     kahu_sched *outer_limited; /* whose limited resume this one is inside */
-    void (*host_interrupt)(lua_State *L, int gc); /* during a limited resume */
-    size_t deadlines;                             /* timed KAHU__CANCEL wakes */
+    bool took_interrupt; /* ours is in place, or below one of the host's */
+    void (*host_interrupt)(lua_State *L, int gc);
+    size_t deadlines; /* timed KAHU__CANCEL wakes */
     kahu_stats stats;
 };
 
@@ -423,6 +424,11 @@ void kahu__park_notice(kahu_sched *s, lua_State *L);
  * to be called whenever that may have changed. */
 void kahu__chain_update(kahu_sched *s);
 
+/* Takes the VM's userthread callback, or gives it back; false when memory is
+ * out. */
+bool kahu__chain_take_userthread(kahu_sched *s);
+void kahu__chain_give_userthread(kahu_sched *s);
+
 /* --- resume.c ------------------------------------------------------------ */
 
 /* Resumes co, which is suspended, with its top nargs values, and settles what
@@ -569,6 +575,9 @@ bool kahu__errors_keep(kahu_sched *s, const kahu_feedback *f);
 /* --- watch.c ------------------------------------------------------------- */
 
 void kahu__watch_init(kahu_sched *s);
+
+/* Does anybody watch co? */
+bool kahu__watched(const kahu_sched *s, const lua_State *co);
 
 /* Tells the watches of a thread that has ended; true when one of them takes
  * care of its error. */

@@ -19,6 +19,7 @@ struct scope_member {
     lua_State *co;
     struct scope_member *next;
     struct scope_member *prev;
+    uint64_t seq;  /* order of making */
     uint64_t walk; /* the last kahu_scope_cancel() that has been here */
 };
 
@@ -32,6 +33,7 @@ struct kahu__scope {
     struct scope_member *first; /* in order of adding */
     struct scope_member *last;
     size_t members;
+    uint64_t seq; /* as a member's */
     uint64_t walk;
 };
 
@@ -105,6 +107,7 @@ kahu_status kahu_scope_new(kahu_sched *s, kahu_scope parent, kahu_scope *out) {
         return KAHU_ENOMEM;
     }
     c->s = s;
+    c->seq = s->scope_seq++;
     c->parent = above;
     scope_link(c);
     out->id = c->id;
@@ -162,7 +165,7 @@ kahu_status kahu_scope_add(kahu_sched *s, kahu_scope scope, lua_State *co) {
     m = kahu__calloc(&s->alloc, sizeof(*m));
     if (m == NULL)
         return KAHU_ENOMEM;
-    *m = (struct scope_member){.scope = c, .co = co};
+    *m = (struct scope_member){.scope = c, .co = co, .seq = s->scope_seq++};
     status = kahu_watch(s, co, member_ended, m, member_free);
     if (status == KAHU_OK)
         member_link(c, m);
@@ -175,25 +178,32 @@ kahu_status kahu_scope_add(kahu_sched *s, kahu_scope scope, lua_State *co) {
 /* Cancelling                                                               */
 /* ------------------------------------------------------------------------ */
 
+/* What callbacks make meanwhile is not for this walk: it would not end where a
+ * supervisor starts a thread for each that ends. */
+struct scope_walk {
+    uint64_t number;
+    uint64_t end; /* what was made before */
+};
+
 /* Those that run stay at the front, and are passed by: they are few. */
 static struct scope_member *scope_unvisited(const struct kahu__scope *c,
-                                            uint64_t walk) {
+                                            struct scope_walk walk) {
     struct scope_member *m = c->first;
 
-    while (m != NULL && m->walk == walk)
+    while (m != NULL && m->walk == walk.number)
         m = m->next;
-    return m;
+    return m == NULL || m->seq >= walk.end ? NULL : m;
 }
 
 static kahu_status scope_cancel_members(kahu_sched *s, kahu_scope scope,
-                                        uint64_t walk) {
+                                        struct scope_walk walk) {
     kahu_status status = KAHU_OK;
     struct kahu__scope *c;
     struct scope_member *m;
 
     while ((c = scope_get(s, scope)) != NULL &&
            (m = scope_unvisited(c, walk)) != NULL) {
-        m->walk = walk;
+        m->walk = walk.number;
         if (kahu_cancel(s, m->co) == KAHU_ENOMEM)
             status = KAHU_ENOMEM;
     }
@@ -203,17 +213,17 @@ static kahu_status scope_cancel_members(kahu_sched *s, kahu_scope scope,
 /* The first scope below root that this walk has not been to. */
 static struct kahu__scope *scope_next_unvisited(struct kahu__scope *root,
                                                 struct kahu__scope *from,
-                                                uint64_t walk) {
+                                                struct scope_walk walk) {
     struct kahu__scope *c = from != NULL ? from : root;
 
-    while (c != NULL && c->walk == walk)
+    while (c != NULL && (c->walk == walk.number || c->seq >= walk.end))
         c = scope_next(root, c);
     return c;
 }
 
 kahu_status kahu_scope_cancel(kahu_sched *s, kahu_scope scope) {
     kahu_status status = KAHU_OK;
-    uint64_t walk = ++s->scope_walks;
+    struct scope_walk walk = {++s->scope_walks, s->scope_seq};
     kahu_scope at = scope;
     struct kahu__scope *root;
     struct kahu__scope *c;
@@ -224,7 +234,7 @@ kahu_status kahu_scope_cancel(kahu_sched *s, kahu_scope scope) {
     kahu__enter(s);
     while ((root = scope_get(s, scope)) != NULL &&
            (c = scope_next_unvisited(root, scope_get(s, at), walk)) != NULL) {
-        c->walk = walk;
+        c->walk = walk.number;
         at.id = c->id;
         if (scope_cancel_members(s, at, walk) != KAHU_OK)
             status = KAHU_ENOMEM;

@@ -92,13 +92,14 @@ static kahu_status start_thread(kahu_sched *s, lua_State *L, int index,
         lua_xpush(L, s->work, index);
         return KAHU_OK;
     }
+    s->threads_full = false;
     verdict = kahu__protect(s, s->work, start_new_thread, out);
     if (verdict == LUA_OK) {
         lua_xpush(L, *out, index);
         return KAHU_OK;
     }
     lua_pop(s->work, 1); /* the error */
-    return verdict == LUA_ERRMEM ? KAHU_ENOMEM : KAHU_ETHREADS;
+    return s->threads_full ? KAHU_ETHREADS : KAHU_ENOMEM;
 }
 
 /* Is there something to start at index, with nargs values above it? */

@@ -86,19 +86,30 @@ static struct track *track_find(const kahu_sched *s, const lua_State *co) {
 /* ------------------------------------------------------------------------ */
 
 static void where_write(char *out, const lua_Debug *ar, int line) {
-    snprintf(out, KAHU_WHERE_SIZE, "%s:%d", ar->short_src, line);
+    /* The line is what is needed most: it is the source that is cut. */
+    snprintf(out, KAHU_WHERE_SIZE, "%.*s:%d", KAHU_WHERE_SIZE - 16,
+             ar->short_src, line);
 }
 
-/* The innermost line of Luau code; where a fresh thread will begin. */
-static void where_find(lua_State *co, char *out) {
+/* The innermost line of Luau code; false where there is none. */
+static bool where_runs(lua_State *co, char *out) {
     lua_Debug ar;
 
     out[0] = '\0';
     for (int level = 0; lua_getinfo(co, level, "sl", &ar); level++)
         if (ar.currentline > 0) {
             where_write(out, &ar, ar.currentline);
-            return;
+            return true;
         }
+    return false;
+}
+
+/* That, or where a fresh thread will begin. */
+static void where_find(lua_State *co, char *out) {
+    lua_Debug ar;
+
+    if (where_runs(co, out))
+        return;
     if (lua_status(co) == LUA_OK && lua_isLfunction(co, 1) &&
         lua_getinfo(co, -lua_gettop(co), "s", &ar))
         where_write(out, &ar, ar.linedefined);
@@ -255,12 +266,13 @@ static bool track_is_full(kahu_sched *s, lua_State *L) {
 void kahu__track_made(kahu_sched *s, lua_State *L, lua_State *co) {
     struct track *r;
 
-    if (track_is_full(s, L))
+    s->threads_full = track_is_full(s, L);
+    if (s->threads_full)
         luaL_error(L, "%s", kahu_status_text(KAHU_ETHREADS));
     r = track_new(s, co, track_find(s, L));
     if (r == NULL)
         luaL_error(L, "%s", kahu_status_text(KAHU_ENOMEM));
-    where_find(L, r->started);
+    (void)where_runs(L, r->started);
 }
 
 void kahu__track_gone(kahu_sched *s, const lua_State *co) {
@@ -313,7 +325,7 @@ kahu_status kahu_track(kahu_sched *s) {
     if (s->tracker == NULL)
         return KAHU_ENOMEM;
     kahu__index_init(&s->tracker->index, &s->alloc);
-    if (!track_meet_all(s)) {
+    if (!track_meet_all(s) || !kahu__chain_take_userthread(s)) {
         kahu__track_end(s);
         return KAHU_ENOMEM;
     }
@@ -326,6 +338,7 @@ void kahu__track_end(kahu_sched *s) {
 
     if (t == NULL)
         return;
+    kahu__chain_give_userthread(s);
     while (t->last != NULL)
         track_free(s, t->last);
     kahu__index_deinit(&t->index);
@@ -458,10 +471,12 @@ int64_t kahu_each_thread(kahu_sched *s, lua_State *ancestor, kahu_thread_fn fn,
     s->tracker->walks++;
     if (root != NULL)
         root->walk = s->tracker->walks;
+    kahu__enter(s); /* fn may close s, or free it */
     s->tracker->walking = true;
     n = walk_run(s, root, fn, ud);
     s->tracker->walking = false;
     s->tracker->cursor = NULL;
+    kahu__leave(s);
     return n;
 }
 

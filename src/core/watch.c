@@ -216,6 +216,10 @@ bool kahu__watch_ended(kahu_sched *s, const struct kahu__told *told) {
     return call.handled;
 }
 
+bool kahu__watched(const kahu_sched *s, const lua_State *co) {
+    return s->watches.live > 0 && watch_find(s, co) != NULL;
+}
+
 void kahu__watch_ended_last(kahu_sched *s, const struct kahu__told *told) {
     struct kahu__index_entry *e;
 

@@ -103,12 +103,45 @@ static void a_full_depth_carries_nothing(void **state) {
     host_close(&h);
 }
 
+/* A clock on which time goes by with every look at it. */
+static uint64_t ticks;
+
+static uint64_t ticking(void *ud) {
+    (void)ud;
+    return ticks += 1000;
+}
+
+/* S5.1 S5.5: what is made in a cycle is not due in it, however late it gets. */
+static void a_cycle_ends_on_a_clock_that_runs(void **state) {
+    kahu_options o = KAHU_OPTIONS_INIT;
+    kahu_driver driver;
+    struct host h;
+
+    (void)state;
+    host_open(&h, NULL);
+    kahu_free(h.s);
+    assert_int_equal(kahu_stepped_new(&h.m, &driver), KAHU_OK);
+    driver.now_ns = ticking;
+    o.driver = &driver;
+    o.min_wait_ns = 1;
+    assert_int_equal(kahu_new(&h.s, h.L, &o), KAHU_OK);
+    host_run(&h, "local function again() log('again') task.delay(0, again) end"
+                 " for i = 1, 3 do task.delay(0, again) end"
+                 " task.spawn(function() while true do task.wait() log('w') end"
+                 " end)");
+    assert_int_equal(kahu_step(h.s), 4);
+    assert_log(&h, "again again again w");
+    assert_int_equal(kahu_step(h.s), 4);
+    host_close(&h);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_order_is_that_of_an_unbounded_step),
         cmocka_unit_test(what_is_left_is_ready_at_once),
         cmocka_unit_test(an_operation_ended_in_a_cut_cycle),
         cmocka_unit_test(a_full_depth_carries_nothing),
+        cmocka_unit_test(a_cycle_ends_on_a_clock_that_runs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

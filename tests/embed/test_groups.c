@@ -196,6 +196,34 @@ static void a_member_may_cancel_its_scope(void **state) {
     host_close(&h);
 }
 
+static bool start_another(void *ud, lua_State *L, const kahu_feedback *f) {
+    struct host *h = ud;
+
+    (void)L;
+    if (f->outcome == KAHU_CANCELLED)
+        add(h, cancelled_by_member, sleeper(h, "another"));
+    return false;
+}
+
+/* A supervisor's threads are not cancelled for ever. */
+static void what_is_added_meanwhile_stays(void **state) {
+    struct host h;
+    lua_State *co;
+
+    (void)state;
+    open_telling(&h);
+    cancelled_by_member = scope_new(&h, (kahu_scope){0});
+    for (int i = 0; i < 2; i++) {
+        co = sleeper(&h, "first");
+        add(&h, cancelled_by_member, co);
+        assert_int_equal(kahu_watch(h.s, co, start_another, &h, NULL), KAHU_OK);
+    }
+    assert_int_equal(kahu_scope_cancel(h.s, cancelled_by_member), KAHU_OK);
+    assert_log(&h, "first first");
+    assert_int_equal(kahu_scope_count(h.s, cancelled_by_member), 2);
+    host_close(&h);
+}
+
 static bool free_scope(void *ud, lua_State *L, const kahu_feedback *f) {
     struct host *h = ud;
 
@@ -322,6 +350,7 @@ int main(void) {
         cmocka_unit_test(freeing_lets_threads_go_on),
         cmocka_unit_test(bad_scopes_are_refused),
         cmocka_unit_test(a_member_may_cancel_its_scope),
+        cmocka_unit_test(what_is_added_meanwhile_stays),
         cmocka_unit_test(a_scope_may_be_freed_while_it_is_cancelled),
         cmocka_unit_test(a_deadline_ends_a_thread),
         cmocka_unit_test(a_deadline_goes_with_its_thread),

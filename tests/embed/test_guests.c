@@ -95,6 +95,23 @@ static void no_loop_outlives_its_time(void **state) {
     host_close(&g.h);
 }
 
+/* Nor does the text of an error. */
+static void no_text_takes_for_ever(void **state) {
+    kahu_limits limits = KAHU_LIMITS_INIT;
+    struct guest g;
+
+    (void)state;
+    limits.max_resume_ns = 2000;
+    guest_open(&g, &limits);
+    host_run(&g.h, "error(setmetatable({}, {__tostring = function()"
+                   " while true do end end}))");
+    assert_string_equal(error_of(&g), "(error object is a table value)");
+    host_run(&g.h, "error(setmetatable({}, {__tostring = function()"
+                   " return 'in words' end}))");
+    assert_string_equal(error_of(&g), "in words");
+    host_close(&g.h);
+}
+
 /* Each resume has its time anew; sleeping takes none. */
 static void time_is_for_one_resume(void **state) {
     kahu_limits limits = KAHU_LIMITS_INIT;
@@ -177,6 +194,40 @@ static void the_host_s_interrupt_is_called_too(void **state) {
     assert_stopped(&g, "while true do end");
     assert_true(interrupts > 1000);
     assert_ptr_equal(lua_callbacks(g.h.L)->interrupt, own_interrupt);
+    host_close(&g.h);
+}
+
+static void (*below)(lua_State *L, int gc);
+
+static void chaining_interrupt(lua_State *L, int gc) {
+    interrupts++;
+    below(L, gc);
+}
+
+static int set_interrupt(lua_State *L) {
+    if (lua_callbacks(L)->interrupt != chaining_interrupt) {
+        below = lua_callbacks(L)->interrupt;
+        lua_callbacks(L)->interrupt = chaining_interrupt;
+    }
+    return 0;
+}
+
+/* One that the host sets during a resume, and which calls ours. */
+static void a_later_interrupt_may_chain_to_ours(void **state) {
+    kahu_limits limits = KAHU_LIMITS_INIT;
+    struct guest g;
+
+    (void)state;
+    limits.max_resume_ns = 2000;
+    guest_open(&g, &limits);
+    host_global(&g.h, "set", set_interrupt);
+    interrupts = 0;
+    for (int i = 0; i < 3; i++)
+        assert_stopped(&g, "set() while true do end");
+    assert_true(interrupts > 3000);
+    lua_callbacks(g.h.L)->interrupt = below;
+    assert_stopped(&g, "while true do end");
+    assert_null(lua_callbacks(g.h.L)->interrupt);
     host_close(&g.h);
 }
 
@@ -403,10 +454,12 @@ static void memory_may_come_from_elsewhere(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_loop_outlives_its_time),
+        cmocka_unit_test(no_text_takes_for_ever),
         cmocka_unit_test(time_is_for_one_resume),
         cmocka_unit_test(time_in_all_runs_out),
         cmocka_unit_test(a_timeout_may_be_caught_once),
         cmocka_unit_test(the_host_s_interrupt_is_called_too),
+        cmocka_unit_test(a_later_interrupt_may_chain_to_ours),
         cmocka_unit_test(two_vms_have_each_their_time),
         cmocka_unit_test(live_threads_are_limited),
         cmocka_unit_test(a_host_is_told_of_the_limit),
