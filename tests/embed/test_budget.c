@@ -132,6 +132,13 @@ static void a_cycle_ends_on_a_clock_that_runs(void **state) {
     assert_int_equal(kahu_step(h.s), 4);
     assert_log(&h, "again again again w");
     assert_int_equal(kahu_step(h.s), 4);
+    assert_int_equal(kahu_cancel_all(h.s), KAHU_OK);
+    h.log[0] = '\0';
+    host_run(&h, "task.defer(function() task.delay(0, log, 'next') end)");
+    assert_int_equal(kahu_step(h.s), 1);
+    assert_log(&h, "");
+    assert_int_equal(kahu_step(h.s), 1);
+    assert_log(&h, "next");
     host_close(&h);
 }
 
