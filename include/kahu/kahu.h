@@ -167,9 +167,9 @@ typedef enum kahu_outcome {
  * may be appended.
  */
 typedef struct kahu_feedback {
-    lua_State *co; /**< only to be looked at */
-    kahu_cause cause;
-    kahu_outcome outcome;
+    lua_State *co;         /**< only to be looked at */
+    kahu_cause cause;      /**< who resumed it */
+    kahu_outcome outcome;  /**< what came of it */
     int nvalues;           /**< on the L that comes with it, from index 1: what
                                 it returned or yielded, or the error value */
     const char *message;   /**< FAILED: text of the error value; else NULL */
@@ -877,8 +877,8 @@ KAHU_API kahu_status kahu_set_error_policy(kahu_sched *s,
 
 /** An error that was collected. */
 typedef struct kahu_error {
-    const char *message;
-    const char *traceback;
+    const char *message;   /**< the text of the error value */
+    const char *traceback; /**< a line a frame */
 } kahu_error;
 
 /**

@@ -168,18 +168,18 @@ typedef enum kahu_thread_state {
 
 /** A tracked thread; append-only. The pointers are lent for the call. */
 typedef struct kahu_thread_info {
-    size_t size; /**< sizeof(kahu_thread_info), set by the caller */
-    lua_State *co;
-    uint64_t id;        /**< in order of making, never used again */
-    uint64_t parent_id; /**< of the thread that made it; 0: the host did */
-    void *ud;           /**< kahu_set_thread_data() */
-    const char *label;  /**< kahu_set_thread_label(); "" without */
-    kahu_thread_state state;
-    size_t wakes;                /**< pending of it */
-    kahu_kind waits_for;         /**< of its oldest wake, if it has one */
-    uint64_t deadline_ns;        /**< of that wake; KAHU_NEVER_NS without one */
-    uint64_t since_ns;           /**< when it last yielded, or was made */
-    char where[KAHU_WHERE_SIZE]; /**< "source:line" it stands at; "" */
+    size_t size;             /**< sizeof(kahu_thread_info), set by the caller */
+    lua_State *co;           /**< the thread */
+    uint64_t id;             /**< in order of making, never used again */
+    uint64_t parent_id;      /**< of the thread that made it; 0: the host did */
+    void *ud;                /**< kahu_set_thread_data() */
+    const char *label;       /**< kahu_set_thread_label(); "" without */
+    kahu_thread_state state; /**< what it is doing */
+    size_t wakes;            /**< pending of it */
+    kahu_kind waits_for;     /**< of its oldest wake, if it has one */
+    uint64_t deadline_ns;    /**< of that wake; KAHU_NEVER_NS without one */
+    uint64_t since_ns;       /**< when it last yielded, or was made */
+    char where[KAHU_WHERE_SIZE];   /**< "source:line" it stands at; "" */
     char started[KAHU_WHERE_SIZE]; /**< "source:line" that made it; "" */
 } kahu_thread_info;
 

@@ -50,7 +50,7 @@ typedef struct kahu_uv_async {
      * the error; it is kept alive until the job is over. 0: a function.
      */
     int self_tag;
-    const char *self_type;
+    const char *self_type; /**< for the error; used with self_tag only */
     /**
      * Takes the arguments, 1 to params, from L's stack into job; those that
      * were not given are nil. Stack: [-0, +0, e]
