@@ -171,7 +171,8 @@ typedef struct kahu_feedback {
     kahu_cause cause;      /**< who resumed it */
     kahu_outcome outcome;  /**< what came of it */
     int nvalues;           /**< on the L that comes with it, from index 1: what
-                                it returned or yielded, or the error value */
+                                it returned or yielded, or the error value; 0
+                                when there is no room for them */
     const char *message;   /**< FAILED: text of the error value; else NULL */
     const char *traceback; /**< FAILED: a line a frame; else NULL */
 } kahu_feedback;

@@ -9,16 +9,24 @@
 /* Values                                                                   */
 /* ------------------------------------------------------------------------ */
 
-/* Moves what is on co's stack to the work thread; nothing where that has no
- * room for it. */
+/* Room for n values where they are kept, and where they are told. */
+static bool feedback_has_room(kahu_sched *s, int n) {
+    return lua_checkstack(s->work, n + LUA_MINSTACK) &&
+           lua_checkstack(s->caller, n + 2 * LUA_MINSTACK);
+}
+
+/* Moves what is on co's stack to the work thread. What there is no room for is
+ * not told; it stays for a resume of somebody else's. */
 static void feedback_take(kahu_sched *s, lua_State *co,
                           struct kahu__told *told) {
     int n = lua_gettop(co);
 
-    if (!lua_checkstack(s->work, n + LUA_MINSTACK))
-        return;
-    lua_xmove(co, s->work, n);
-    told->feedback.nvalues = n;
+    if (feedback_has_room(s, n)) {
+        lua_xmove(co, s->work, n);
+        told->feedback.nvalues = n;
+    } else if (told->feedback.cause != KAHU_BY_USER) {
+        lua_settop(co, 0);
+    }
 }
 
 /* Only for a resume of somebody else's is there anything to put back. */
@@ -28,6 +36,8 @@ static void feedback_put(kahu_sched *s, lua_State *co,
         lua_settop(co, 0);
         return;
     }
+    if (told->feedback.nvalues == 0)
+        return;
     lua_settop(s->work, told->first + told->feedback.nvalues - 1);
     lua_xmove(s->work, co, told->feedback.nvalues);
 }

@@ -56,13 +56,14 @@ kahu_status kahu_add_hooks(kahu_sched *s, const kahu_hooks *hooks) {
 }
 
 static bool hooks_same(const kahu_hooks *a, const kahu_hooks *b) {
-    return a->ud == b->ud && a->on_error == b->on_error &&
+    return a->size != 0 && a->ud == b->ud && a->on_error == b->on_error &&
            a->on_end == b->on_end && a->on_resume == b->on_resume &&
            a->user_resumes == b->user_resumes;
 }
 
+/* One that was removed, and has no members any more. */
 static bool hooks_is_empty(const kahu_hooks *h) {
-    return h->on_error == NULL && h->on_end == NULL && h->on_resume == NULL;
+    return h->size == 0;
 }
 
 static void hooks_take_out_empty(kahu_sched *s) {
@@ -85,7 +86,7 @@ kahu_status kahu_remove_hooks(kahu_sched *s, const kahu_hooks *hooks) {
         i--;
     if (i == 0)
         return KAHU_ESTALE;
-    s->hooks[i - 1] = (kahu_hooks){.size = copy.size};
+    s->hooks[i - 1] = (kahu_hooks){.size = 0};
     if (s->hook_walks == 0)
         hooks_take_out_empty(s);
     hooks_count(s);

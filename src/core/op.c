@@ -124,7 +124,6 @@ static struct kahu__op *op_new(kahu_sched *s, lua_State *L) {
 static kahu_status op_check(const kahu_sched *s, lua_State *L) {
     if (s == NULL)
         return KAHU_ESTATE;
-    KAHU__LOOP_ONLY(s);
     if (s->closing)
         return KAHU_ECLOSED;
     if (!lua_isyieldable(L))
@@ -135,9 +134,12 @@ static kahu_status op_check(const kahu_sched *s, lua_State *L) {
 kahu_status kahu_op_begin(lua_State *L, kahu_op_cancel_fn on_cancel, void *ud,
                           kahu_op *out) {
     kahu_sched *s = kahu_get(L);
-    kahu_status status = op_check(s, L);
+    kahu_status status;
     struct kahu__op *op;
 
+    if (s != NULL)
+        KAHU__LOOP_ONLY(s);
+    status = op_check(s, L);
     if (status != KAHU_OK)
         return status;
     op = op_new(s, L);

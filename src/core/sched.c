@@ -404,6 +404,7 @@ void kahu_clear(kahu_sched *s) {
 void kahu_free(kahu_sched *s) {
     if (s == NULL)
         return;
+    KAHU__LOOP_ONLY(s);
     s->free_at_exit = true;
     kahu_close(s);
 }
@@ -564,6 +565,7 @@ int kahu_step(kahu_sched *s) {
 /* ------------------------------------------------------------------------ */
 
 bool kahu_is_done(const kahu_sched *s) {
+    KAHU__LOOP_ONLY(s);
     return kahu_count_all(s) == 0;
 }
 
@@ -611,6 +613,7 @@ void kahu_get_stats(const kahu_sched *s, kahu_stats *out) {
     kahu_stats stats = s->stats;
     size_t size = out->size < sizeof(stats) ? out->size : sizeof(stats);
 
+    KAHU__LOOP_ONLY(s);
     stats.size = out->size;
     stats.bytes = s->alloc.bytes;
     stats.bytes_peak = s->alloc.peak;

@@ -102,12 +102,11 @@ static kahu_status start_thread(kahu_sched *s, lua_State *L, int index,
     return s->threads_full ? KAHU_ETHREADS : KAHU_ENOMEM;
 }
 
-/* Is there something to start at index, with nargs values above it? */
-static kahu_status start_check(kahu_sched *s, lua_State *L, int index,
-                               int nargs) {
+/* Is there something to start at index? */
+static kahu_status start_check(kahu_sched *s, lua_State *L, int index) {
     lua_State *co;
 
-    if (nargs < 0 || index < 1 || lua_mainthread(L) != s->main ||
+    if (index < 1 || lua_mainthread(L) != s->main ||
         (!lua_isfunction(L, index) && !lua_isthread(L, index)))
         return KAHU_EINVAL;
     if (s->closing)
@@ -132,12 +131,12 @@ static void start_run(kahu_sched *s, lua_State *L, int nargs, lua_State *co) {
 
 kahu_status kahu_start(kahu_sched *s, lua_State *L, int nargs, kahu_watch_fn fn,
                        void *ud, kahu_drop_fn drop, lua_State **out) {
-    int index = lua_gettop(L) - nargs;
+    int index = nargs < 0 ? 0 : lua_gettop(L) - nargs;
     kahu_status status;
     lua_State *co;
 
     KAHU__LOOP_ONLY(s);
-    status = start_check(s, L, index, nargs);
+    status = start_check(s, L, index);
     if (status == KAHU_OK)
         status = start_thread(s, L, index, &co);
     if (status != KAHU_OK)

@@ -157,7 +157,11 @@ static int64_t stepped_settle(kahu_stepped *m) {
 
 /* Visits every deadline up to end_ns. */
 static int64_t stepped_run_until(kahu_stepped *m, uint64_t end_ns) {
-    int64_t count = stepped_settle(m);
+    int64_t count;
+
+    if (kahu_is_stopped(m->s))
+        (void)kahu_step(m->s); /* sends away who waits in a kahu_call() */
+    count = stepped_settle(m);
 
     while (stepped_goes_on(m)) {
         uint64_t next_ns = kahu_next_deadline_ns(m->s);
