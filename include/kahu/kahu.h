@@ -749,6 +749,17 @@ KAHU_API kahu_status kahu_op_fail(kahu_sched *s, kahu_op op, kahu_push_fn push,
                                   void *ud, kahu_drop_fn drop);
 
 /**
+ * Ends op by raising text in its thread.
+ *
+ * @param text  copied, with the C library's memory; NULL is ""
+ * @return KAHU_OK, KAHU_ESTALE, or KAHU_ENOMEM: op is still open
+ *
+ * Thread: any. Since 0.1.
+ */
+KAHU_API kahu_status kahu_op_fail_text(kahu_sched *s, kahu_op op,
+                                       const char *text);
+
+/**
  * Ends op by raising `operation abandoned` in its thread (S10.3): for a holder
  * that gives up the handle without knowing a result.
  *

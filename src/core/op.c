@@ -17,6 +17,7 @@
  *   and the operations are delivered in the order in which they came.
  */
 #include <lualib.h>
+#include <string.h>
 
 #include "../base/common.h"
 #include "sched.h"
@@ -203,6 +204,29 @@ kahu_status kahu_op_fail(kahu_sched *s, kahu_op op, kahu_push_fn push, void *ud,
         s, op,
         (struct kahu__op){
             .ending = KAHU__ERROR, .push = push, .ud = ud, .drop = drop});
+}
+
+static int op_push_text(lua_State *L, void *ud) {
+    lua_pushstring(L, ud);
+    return 1;
+}
+
+static void op_drop_text(void *ud) {
+    (void)kahu__alloc_libc(NULL, ud, strlen(ud) + 1, 0);
+}
+
+kahu_status kahu_op_fail_text(kahu_sched *s, kahu_op op, const char *text) {
+    size_t size = text == NULL ? 1 : strlen(text) + 1;
+    char *copy = kahu__alloc_libc(NULL, NULL, 0, size);
+    kahu_status status;
+
+    if (copy == NULL)
+        return KAHU_ENOMEM;
+    memcpy(copy, text == NULL ? "" : text, size);
+    status = kahu_op_fail(s, op, op_push_text, copy, op_drop_text);
+    if (status != KAHU_OK)
+        op_drop_text(copy);
+    return status;
 }
 
 static int op_push_abandoned(lua_State *L, void *ud) {

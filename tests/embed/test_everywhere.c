@@ -19,7 +19,7 @@
 
 #define MOST 4096
 
-enum how { FINISH, FAIL, ABANDON, TWICE };
+enum how { FINISH, FAIL, FAIL_TEXT, ABANDON, TWICE };
 
 struct item {
     kahu_op op;
@@ -82,6 +82,9 @@ static void end_item(struct item *item) {
     case FAIL:
         count(kahu_op_fail(s, item->op, push_value, item, drop_value));
         break;
+    case FAIL_TEXT:
+        count(kahu_op_fail_text(s, item->op, "in words"));
+        break;
     case ABANDON:
         count(kahu_op_abandon(s, item->op));
         break;
@@ -143,6 +146,11 @@ static int op_finish(lua_State *L) {
 
 static int op_fail(lua_State *L) {
     (void)begin_item(L, FAIL);
+    return hand_over(L);
+}
+
+static int op_fail_text(lua_State *L) {
+    (void)begin_item(L, FAIL_TEXT);
     return hand_over(L);
 }
 
@@ -234,6 +242,7 @@ static const struct scenario scenarios[] = {
     {"completed twice", "log(optwice())", "1", 1, 1, 0},
     {"abandoned", "log(pcall(opabandon))", "false operation abandoned", 1, 0,
      0},
+    {"failed in words", "log(pcall(optext))", "false in words", 1, 0, 0},
     {"many at once",
      "local n = 0 for i = 1, 500 do task.spawn(function()"
      " assert(op() == i) n += 1"
@@ -277,9 +286,13 @@ static void run_to_the_end(struct host *h) {
 
 static void open_ops(struct host *h) {
     static const luaL_Reg functions[] = {
-        {"op", op_finish},         {"opfail", op_fail},
-        {"opabandon", op_abandon}, {"optwice", op_twice},
-        {"opbefore", op_before},   {NULL, NULL},
+        {"op", op_finish},
+        {"opfail", op_fail},
+        {"opabandon", op_abandon},
+        {"optext", op_fail_text},
+        {"optwice", op_twice},
+        {"opbefore", op_before},
+        {NULL, NULL},
     };
 
     for (const luaL_Reg *f = functions; f->name != NULL; f++)
