@@ -307,6 +307,21 @@ static int yield_twice(lua_State *L) {
     return 0;
 }
 
+/* Until then it may yield as often as it likes. */
+static void a_deadline_lets_a_thread_work(void **state) {
+    struct host h;
+    lua_State *co;
+
+    (void)state;
+    open_telling(&h);
+    co = host_load(&h, "name = 'late' for i = 1, 9 do log(i) task.wait(1) end");
+    assert_int_equal(kahu_cancel_after(h.s, co, 3 * SECOND - 1), KAHU_OK);
+    assert_int_equal(kahu_spawn(h.s, co, NULL, 0), KAHU_OK);
+    host_finish(&h);
+    assert_log(&h, "1 2 3 late");
+    host_close(&h);
+}
+
 /* Due while its thread runs: it ends when it next yields. */
 static void a_deadline_waits_for_a_yield(void **state) {
     struct host h;
@@ -353,6 +368,7 @@ int main(void) {
         cmocka_unit_test(what_is_added_meanwhile_stays),
         cmocka_unit_test(a_scope_may_be_freed_while_it_is_cancelled),
         cmocka_unit_test(a_deadline_ends_a_thread),
+        cmocka_unit_test(a_deadline_lets_a_thread_work),
         cmocka_unit_test(a_deadline_goes_with_its_thread),
         cmocka_unit_test(a_deadline_waits_for_a_yield),
         cmocka_unit_test(all_are_cancelled_oldest_first),

@@ -147,6 +147,22 @@ static void time_in_all_runs_out(void **state) {
     host_close(&g.h);
 }
 
+/* Whichever is less. */
+static void both_times_are_heeded(void **state) {
+    kahu_limits limits = KAHU_LIMITS_INIT;
+    struct guest g;
+
+    (void)state;
+    limits.max_resume_ns = 2000;
+    limits.max_total_ns = 3000;
+    guest_open(&g, &limits);
+    assert_stopped(&g, "while true do end");
+    assert_in_range((unsigned)looks, 2000, 2100);
+    assert_stopped(&g, "while true do end");
+    assert_in_range((unsigned)looks, 3000, 3200);
+    host_close(&g.h);
+}
+
 /* The first may be caught, and leaves the time of one more resume; what goes
  * on then is ended for good. */
 static void a_timeout_may_be_caught_once(void **state) {
@@ -457,6 +473,7 @@ int main(void) {
         cmocka_unit_test(no_text_takes_for_ever),
         cmocka_unit_test(time_is_for_one_resume),
         cmocka_unit_test(time_in_all_runs_out),
+        cmocka_unit_test(both_times_are_heeded),
         cmocka_unit_test(a_timeout_may_be_caught_once),
         cmocka_unit_test(the_host_s_interrupt_is_called_too),
         cmocka_unit_test(a_later_interrupt_may_chain_to_ours),

@@ -70,6 +70,35 @@ static void an_error_is_told_once(void **state) {
     host_close(&h);
 }
 
+static void on_end_defer(void *ud, lua_State *L, lua_State *co,
+                         kahu_outcome outcome, int nresults) {
+    struct seen *seen = ud;
+
+    (void)L;
+    (void)nresults;
+    if (outcome == KAHU_CANCELLED)
+        assert_int_equal(kahu_defer(seen->h->s, co, 0), KAHU_OK);
+}
+
+/* S6.1 S9.4: a thread that is being cancelled is not dead yet; what a hook
+ * makes of it then goes with it. */
+static void a_cancelled_thread_keeps_no_wake(void **state) {
+    kahu_hooks hooks = KAHU_HOOKS_INIT;
+    struct seen seen = {0};
+    struct host h;
+
+    (void)state;
+    host_open(&h, NULL);
+    seen.h = &h;
+    hooks.ud = &seen;
+    hooks.on_end = on_end_defer;
+    assert_int_equal(kahu_add_hooks(h.s, &hooks), KAHU_OK);
+    host_run(&h, "task.cancel(task.spawn(task.wait, 1))"
+                 "coroutine.close(task.spawn(task.wait, 1))");
+    assert_true(kahu_is_done(h.s));
+    host_close(&h);
+}
+
 static void raising(void *ud, lua_State *L, lua_State *co, const char *message,
                     const char *traceback) {
     (void)ud;
@@ -226,6 +255,7 @@ static void sizes_of_structs_are_checked(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ends_and_results_are_told),
+        cmocka_unit_test(a_cancelled_thread_keeps_no_wake),
         cmocka_unit_test(an_error_is_told_once),
         cmocka_unit_test(an_error_in_a_hook_changes_nothing),
         cmocka_unit_test(a_hook_may_call_back),

@@ -138,6 +138,27 @@ static void a_loop_run_inside_loses_nothing(void **state) {
     host_run(&h, "run() log('run')");
     host_finish(&h);
     assert_log(&h, "run defer timer");
+    h.log[0] = '\0';
+    host_run(&h, "task.defer(log, 'alone')"); /* no timer comes to help */
+    host_run(&h, "run()");
+    host_finish(&h);
+    assert_log(&h, "alone");
+    host_close(&h);
+}
+
+/* From outside of everything the driver is told at once. */
+static void what_a_host_schedules_is_run(void **state) {
+    struct host h;
+
+    (void)state;
+    host_open_uv(&h, NULL);
+    assert_int_equal(kahu_defer(h.s, host_load(&h, "log('defer')"), 0),
+                     KAHU_OK);
+    host_finish(&h);
+    assert_int_equal(kahu_delay(h.s, host_load(&h, "log('delay')"), 0, 1),
+                     KAHU_OK);
+    host_finish(&h);
+    assert_log(&h, "defer delay");
     host_close(&h);
 }
 
@@ -231,6 +252,7 @@ int main(void) {
         cmocka_unit_test(a_wake_up_is_asked_for_once),
         cmocka_unit_test(a_thread_the_host_resumes),
         cmocka_unit_test(a_loop_run_inside_loses_nothing),
+        cmocka_unit_test(what_a_host_schedules_is_run),
         cmocka_unit_test(a_wait_without_end_keeps_the_loop),
         cmocka_unit_test(a_stop_from_another_os_thread),
         cmocka_unit_test(the_two_ways_to_move_the_clock),
