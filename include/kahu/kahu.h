@@ -694,7 +694,7 @@ typedef void (*kahu_op_cancel_fn)(void *ud, kahu_op op);
  * @return KAHU_OK, or
  *         KAHU_EYIELD  L can not yield here (V7)
  *         KAHU_ESTATE  the VM has no scheduler
- *         KAHU_ECLOSED, KAHU_ENOMEM
+ *         KAHU_ECLOSED, KAHU_ENOMEM, KAHU_EWAKES
  *
  * Thread: loop. Stack: [-0, +0, -]. Since 0.1.
  */

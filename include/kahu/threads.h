@@ -260,7 +260,7 @@ typedef struct kahu_limits {
 
 /**
  * Replaces the limits; the time used up so far stays. Time limits take the
- * VM's interrupt callback, and call the host's first (see kahu_track()).
+ * VM's interrupt callback during a resume, and call the host's too.
  *
  * @return KAHU_OK, KAHU_EINVAL (limits or its size), KAHU_ECLOSED, KAHU_ENOMEM
  *

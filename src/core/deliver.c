@@ -32,6 +32,7 @@ lua_CFunction kahu__top_function(lua_State *L) {
  */
 static bool deliver_is_stale(kahu_sched *s, uint32_t id) {
     struct kahu__wake *w = kahu__wake_at(s, id);
+    lua_CFunction f;
 
     if (!s->options.strict_wakes || !deliver_waits(w))
         return false;
@@ -40,8 +41,10 @@ static bool deliver_is_stale(kahu_sched *s, uint32_t id) {
          i = kahu__wake_at(s, i)->newer)
         if (deliver_waits(kahu__wake_at(s, i)))
             return true;
-    return kahu__top_function(w->co) !=
-           (w->kind == KAHU_WAIT ? s->wait_function : w->u.op->begun_in);
+    f = kahu__top_function(w->co);
+    if (f == NULL) /* no memory to look: a wake too many loses nothing */
+        return false;
+    return f != (w->kind == KAHU_WAIT ? s->wait_function : w->u.op->begun_in);
 }
 
 /* ------------------------------------------------------------------------ */

@@ -100,7 +100,7 @@ static int error_typename(lua_State *L, void *ud) {
 /* After an outermost resume its time is over, but a script's code is not: it
  * gets as much once more. */
 static int error_call_tostring(kahu_sched *s, lua_State *co) {
-    bool limited = s->running == NULL && kahu__limits_time(s);
+    bool limited = !s->limited && kahu__limits_time(s);
     int status;
 
     s->wording = true;

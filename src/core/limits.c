@@ -5,7 +5,7 @@
  * Of these the wakes are counted where they are made (wake.c), the threads
  * where they are recorded (track.c), the memory in the allocator (memory.c).
  * Here is the time: during an outermost resume the VM's interrupt is ours, and
- * calls the host's first. The VM gives it no pointer of ours, and it must not
+ * calls the host's too. The VM gives it no pointer of ours, and it must not
  * use the VM's stack, so whose resume it is, is kept for the OS thread.
  */
 #include <lualib.h>
@@ -87,6 +87,26 @@ static void limits_check(kahu_sched *s, lua_State *L) {
     limits_raise(L);
 }
 
+/*
+ * One that the host has set during an earlier resume may call ours in turn;
+ * then it is the turn of the one it was set over, and then of none. Where one
+ * raises, the count stays until the resume is over: the host's are not called
+ * any more, the time is measured all the same.
+ */
+static void limits_call_host(kahu_sched *s, lua_State *L, int gc) {
+    void (*fn)(lua_State * L, int gc) = NULL;
+
+    if (s->host_interrupts == 0)
+        fn = s->host_interrupt;
+    else if (s->host_interrupts == 1)
+        fn = s->below_interrupt;
+    if (fn == NULL)
+        return;
+    s->host_interrupts++;
+    fn(L, gc);
+    s->host_interrupts--;
+}
+
 /* gc is not below 0 inside the collector, where nothing may be raised. */
 static void limits_interrupt(lua_State *L, int gc) {
     kahu_sched *s = limits_current;
@@ -95,10 +115,9 @@ static void limits_interrupt(lua_State *L, int gc) {
         s = s->outer_limited;
     if (s == NULL)
         return; /* the host chains to us, and none of our resumes is on */
-    if (s->host_interrupt != NULL)
-        s->host_interrupt(L, gc);
     if (gc < 0)
         limits_check(s, L);
+    limits_call_host(s, L, gc);
 }
 
 void kahu__limits_begin(kahu_sched *s) {
@@ -106,26 +125,28 @@ void kahu__limits_begin(kahu_sched *s) {
 
     s->outer_limited = limits_current;
     limits_current = s;
-    if (!s->took_interrupt) {
-        s->host_interrupt = callbacks->interrupt;
-        callbacks->interrupt = limits_interrupt;
-        s->took_interrupt = true;
-    }
+    s->limited = true;
+    s->host_interrupts = 0;
+    s->host_interrupt = callbacks->interrupt;
+    if (s->host_interrupt == limits_interrupt) /* it took its later one out */
+        s->host_interrupt = s->below_interrupt;
+    callbacks->interrupt = limits_interrupt;
     s->run_warned = false;
     s->run_start_ns = kahu__real_ns(s);
     s->run_end_ns =
         limits_sum(s->run_start_ns, limits_allowance(s, s->used_ns));
 }
 
-/* One that the host has set meanwhile stays, and may call ours: then ours is
- * in place already, next time. */
+/* One that the host has set meanwhile stays. */
 void kahu__limits_end(kahu_sched *s) {
     lua_Callbacks *callbacks = lua_callbacks(s->main);
 
-    if (callbacks->interrupt == limits_interrupt) {
+    s->limited = false;
+    s->host_interrupts = 0;
+    if (callbacks->interrupt == limits_interrupt)
         callbacks->interrupt = s->host_interrupt;
-        s->took_interrupt = false;
-    }
+    else if (callbacks->interrupt != s->host_interrupt)
+        s->below_interrupt = s->host_interrupt;
     limits_current = s->outer_limited;
     s->used_ns += kahu__real_ns(s) - s->run_start_ns;
 }

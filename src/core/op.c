@@ -111,6 +111,10 @@ static struct kahu__op *op_new(kahu_sched *s, lua_State *L) {
     if (op == NULL)
         return NULL;
     op->begun_in = s->options.strict_wakes ? kahu__top_function(L) : NULL;
+    if (s->options.strict_wakes && op->begun_in == NULL) {
+        op_free(s, op);
+        return NULL; /* it could not be told from another's later */
+    }
     op->id = op_name(s, op);
     if (op->id != 0)
         op->wake = kahu__wake_new(s, L, KAHU_OPERATION);

@@ -105,7 +105,7 @@ static void resume_settle(kahu_sched *s, lua_State *co, kahu_cause cause,
 static int resume_run(kahu_sched *s, lua_State *co, lua_State *from,
                       int nargs) {
     lua_State *outer = s->running;
-    bool limited = outer == NULL && kahu__limits_time(s);
+    bool limited = outer == NULL && !s->limited && kahu__limits_time(s);
     int verdict;
 
     s->stats.resumes++;

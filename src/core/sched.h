@@ -253,8 +253,10 @@ struct kahu_sched {
     uint64_t run_end_ns;       /* and when it has to be over */
     bool run_warned;           /* its timeout was raised once */
     kahu_sched *outer_limited; /* whose limited resume this one is inside */
-    bool took_interrupt; /* ours is in place, or below one of the host's */
+    bool limited;              /* time is being measured */
+    unsigned host_interrupts;  /* of those below under way */
     void (*host_interrupt)(lua_State *L, int gc);
+    void (*below_interrupt)(lua_State *L, int gc); /* what that was set over */
     size_t deadlines; /* timed KAHU__CANCEL wakes */
     kahu_stats stats;
 };
@@ -465,7 +467,8 @@ kahu_status kahu__wait(kahu_sched *s, lua_State *L, uint64_t duration_ns,
                        lua_CFunction self);
 
 /* Starts a wake; room in the heap is reserved. */
-void kahu__timer_start(kahu_sched *s, uint32_t id, uint64_t delay_ns);
+void kahu__timer_start(kahu_sched *s, uint32_t id, uint64_t delay_ns,
+                       uint64_t least_ns);
 
 /* Moves a timer to a list. */
 void kahu__timer_to_list(kahu_sched *s, uint32_t id, enum kahu__list_name name);

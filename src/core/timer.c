@@ -25,10 +25,10 @@ void kahu__timer_placed(void *ud, uint32_t id, uint32_t place) {
 /* ------------------------------------------------------------------------ */
 
 /* Beyond the clock's range is never (S5.3). */
-static uint64_t timer_deadline(const kahu_sched *s, uint64_t now,
-                               uint64_t duration_ns) {
-    if (duration_ns < s->options.min_wait_ns)
-        duration_ns = s->options.min_wait_ns;
+static uint64_t timer_deadline(uint64_t now, uint64_t duration_ns,
+                               uint64_t least_ns) {
+    if (duration_ns < least_ns)
+        duration_ns = least_ns;
     return duration_ns >= KAHU_NEVER_NS - now ? KAHU_NEVER_NS
                                               : now + duration_ns;
 }
@@ -41,10 +41,11 @@ static void timer_push(kahu_sched *s, uint32_t id, uint64_t deadline_ns) {
     kahu__changed(s);
 }
 
-void kahu__timer_start(kahu_sched *s, uint32_t id, uint64_t delay_ns) {
+void kahu__timer_start(kahu_sched *s, uint32_t id, uint64_t delay_ns,
+                       uint64_t least_ns) {
     uint64_t now = s->driver.now_ns(s->driver.ud);
 
-    timer_push(s, id, timer_deadline(s, now, delay_ns));
+    timer_push(s, id, timer_deadline(now, delay_ns, least_ns));
 }
 
 kahu_status kahu__wait(kahu_sched *s, lua_State *L, uint64_t duration_ns,
@@ -60,7 +61,7 @@ kahu_status kahu__wait(kahu_sched *s, lua_State *L, uint64_t duration_ns,
         return KAHU_ENOMEM;
     s->wait_function = self;
     kahu__wake_at(s, id)->u.start_ns = now;
-    timer_push(s, id, timer_deadline(s, now, duration_ns));
+    timer_push(s, id, timer_deadline(now, duration_ns, s->options.min_wait_ns));
     return KAHU_OK;
 }
 
@@ -74,7 +75,7 @@ kahu_status kahu__delay(kahu_sched *s, lua_State *co, lua_State *L, int nargs,
     if (!kahu__heap_reserve(&s->timers) ||
         (id = kahu__wake_make(s, co, KAHU_DELAY, L, nargs)) == 0)
         return KAHU_ENOMEM;
-    kahu__timer_start(s, id, delay_ns);
+    kahu__timer_start(s, id, delay_ns, s->options.min_wait_ns);
     return KAHU_OK;
 }
 

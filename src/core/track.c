@@ -443,11 +443,13 @@ static bool walk_tell(kahu_sched *s, const struct track *r, kahu_thread_fn fn,
 static int64_t walk_run(kahu_sched *s, const struct track *root,
                         kahu_thread_fn fn, void *ud) {
     struct kahu__tracker *t = s->tracker;
+    uint64_t last_id = t->last_id; /* fn may make more */
     struct track *r;
     bool more = true;
     int64_t n = 0;
 
-    for (t->cursor = t->first; more && (r = t->cursor) != NULL;) {
+    for (t->cursor = t->first;
+         more && (r = t->cursor) != NULL && r->id <= last_id;) {
         t->cursor = r->next;
         if (!walk_wants(t, r, root == NULL) || r == root ||
             kahu__is_dead(s->work, r->co))
@@ -492,8 +494,9 @@ kahu_status kahu_set_thread_label(kahu_sched *s, lua_State *co,
     copy = kahu__realloc(&s->alloc, NULL, 0, size);
     if (copy == NULL)
         return KAHU_ENOMEM;
+    memcpy(copy, label, size); /* before: it may be the one it has */
     track_free_label(s, r);
-    r->label = memcpy(copy, label, size);
+    r->label = copy;
     return KAHU_OK;
 }
 

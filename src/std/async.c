@@ -25,8 +25,9 @@ struct job {
     kahu_sched *s;            /* NULL once the operation is cancelled */
     kahu_op op;
     lua_State *main;
-    int self_ref;    /* LUA_NOREF for a function */
-    uint64_t user[]; /* what the host's functions see */
+    int self_ref; /* LUA_NOREF for a function */
+    _Alignas(
+        max_align_t) unsigned char user[]; /* what the host's functions see */
 };
 
 /* The upvalue of a function that was pushed. */
@@ -52,6 +53,15 @@ static void job_free(void *ud) {
     kahu__free(&alloc, j, job_size(&j->async));
 }
 
+/* Also of one that ran: its self was of use until its results were made. */
+static void job_over(void *ud) {
+    struct job *j = ud;
+
+    if (j->self_ref != LUA_NOREF)
+        lua_unref(j->main, j->self_ref);
+    job_free(j);
+}
+
 static void job_run(uv_work_t *request) {
     struct job *j = request->data;
 
@@ -70,11 +80,9 @@ static void job_after(uv_work_t *request, int status) {
     struct job *j = request->data;
 
     (void)status;
-    if (j->self_ref != LUA_NOREF)
-        lua_unref(j->main, j->self_ref);
     if (j->s == NULL ||
-        kahu_op_finish(j->s, j->op, job_push, j, job_free) != KAHU_OK)
-        job_free(j);
+        kahu_op_finish(j->s, j->op, job_push, j, job_over) != KAHU_OK)
+        job_over(j);
 }
 
 /* What runs already can't be stopped, and says EBUSY. */
@@ -166,7 +174,9 @@ int kahu_uv_push_async(lua_State *L, struct uv_loop_s *loop,
     struct async_function *f;
 
     if (loop == NULL || async == NULL || async->size != sizeof(*async) ||
-        async->name == NULL || async->run == NULL || async->params < 0)
+        async->name == NULL || async->run == NULL ||
+        async->params < (async->self_tag != 0 ? 1 : 0) ||
+        async->job_size > SIZE_MAX / 2)
         kahu_raise(L, KAHU_EINVAL);
     f = lua_newuserdata(L, sizeof(*f));
     f->async = *async;

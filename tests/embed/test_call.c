@@ -555,36 +555,76 @@ static void a_stop_ahead_of_who_waits(void **state) {
     }
 }
 
-static void *unref_soon(void *ud) {
-    struct host *h = ud;
+static atomic_int wakes;
 
-    must(kahu_post(h->s, do_unref, NULL, NULL) == KAHU_OK);
+static uint64_t bell_now(void *ud) {
+    (void)ud;
+    return 0;
+}
+
+static void bell_arm(void *ud, uint64_t deadline_ns, bool pending) {
+    (void)ud;
+    (void)deadline_ns;
+    (void)pending;
+}
+
+static void bell_wake(void *ud) {
+    (void)ud;
+    wakes++;
+}
+
+/* A host whose driver counts what it is woken for. */
+static void open_bell(struct host *h) {
+    kahu_driver d = KAHU_DRIVER_INIT;
+
+    host_open(h, NULL);
+    d.now_ns = bell_now;
+    d.arm = bell_arm;
+    d.wake = bell_wake;
+    embed_attach(h, &d, (kahu_options)KAHU_OPTIONS_INIT);
+    wakes = 0;
+}
+
+static void *post_from_afar(void *ud) {
+    embed_post(ud, "p");
     return NULL;
 }
 
-/* A stop that is taken back leaves no loop asleep when the next one rings. */
-static void a_stop_loses_no_wake_up(void **state) {
-    for (int steps = 0; steps < 2; steps++) {
-        pthread_t thread;
-        struct caller c;
-        struct host h;
+/* Another OS thread wakes the driver once for each step. */
+static void posts_from_afar_wake_once(void **state) {
+    struct host h;
 
-        (void)state;
-        embed_open(&h, BLOCKING);
-        caller_start(&c, &h, "never");
-        kahu_stop(h.s, 0);
-        if (steps)
-            assert_int_equal(kahu_step(h.s), KAHU_ESTATE);
-        else
-            assert_int_equal(kahu_run(h.s), KAHU_ESTOPPED);
-        assert_int_equal(caller_end(&c), KAHU_ESTOPPED);
-        kahu_unstop(h.s);
-        kahu_ref(h.s);
-        thread = start(unref_soon, &h);
-        assert_int_equal(kahu_run(h.s), KAHU_OK);
-        join(thread);
-        host_close(&h);
+    (void)state;
+    open_bell(&h);
+    for (int i = 1; i <= 3; i++) {
+        join(start(post_from_afar, &h));
+        join(start(post_from_afar, &h));
+        assert_int_equal(wakes, i);
+        assert_int_equal(kahu_step(h.s), 0);
     }
+    assert_log(&h, "p p p p p p");
+    host_close(&h);
+}
+
+/* A stop that is taken back leaves no driver asleep when the next one rings. */
+static void a_stop_loses_no_wake_up(void **state) {
+    struct caller c;
+    struct host h;
+    int before;
+
+    (void)state;
+    open_bell(&h);
+    caller_start(&c, &h, "never");
+    kahu_stop(h.s, 0);
+    assert_int_equal(kahu_step(h.s), KAHU_ESTATE);
+    assert_int_equal(caller_end(&c), KAHU_ESTOPPED);
+    kahu_unstop(h.s);
+    before = wakes;
+    join(start(post_from_afar, &h));
+    assert_int_equal(wakes, before + 1);
+    assert_int_equal(kahu_step(h.s), 0);
+    assert_log(&h, "p");
+    host_close(&h);
 }
 
 struct stubborn {
@@ -699,6 +739,7 @@ int main(void) {
         cmocka_unit_test(a_call_when_stopped),
         cmocka_unit_test(a_stop_answers_who_waits),
         cmocka_unit_test(a_stop_ahead_of_who_waits),
+        cmocka_unit_test(posts_from_afar_wake_once),
         cmocka_unit_test(a_stop_loses_no_wake_up),
         cmocka_unit_test(stops_while_others_call),
         cmocka_unit_test(a_close_or_clear_answers_who_waits),

@@ -109,6 +109,30 @@ static void no_text_takes_for_ever(void **state) {
     host_run(&g.h, "error(setmetatable({}, {__tostring = function()"
                    " return 'in words' end}))");
     assert_string_equal(error_of(&g), "in words");
+    host_run(&g.h, "error(setmetatable({}, {__tostring = function()"
+                   " while true do task.spawn(function() end) end end}))");
+    assert_string_equal(error_of(&g), "(error object is a table value)");
+    host_close(&g.h);
+}
+
+static int clear_interrupt(lua_State *L) {
+    lua_callbacks(L)->interrupt = NULL;
+    return 0;
+}
+
+/* A host that takes all callbacks away has no limit in that resume, and has it
+ * again in the next. */
+static void a_limit_comes_back(void **state) {
+    kahu_limits limits = KAHU_LIMITS_INIT;
+    struct guest g;
+
+    (void)state;
+    limits.max_resume_ns = 2000;
+    guest_open(&g, &limits);
+    host_global(&g.h, "clear", clear_interrupt);
+    host_run(&g.h, "clear() for i = 1, 5000 do end log('ran on')");
+    assert_log(&g.h, "ran on");
+    assert_stopped(&g, "while true do end");
     host_close(&g.h);
 }
 
@@ -471,6 +495,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_loop_outlives_its_time),
         cmocka_unit_test(no_text_takes_for_ever),
+        cmocka_unit_test(a_limit_comes_back),
         cmocka_unit_test(time_is_for_one_resume),
         cmocka_unit_test(time_in_all_runs_out),
         cmocka_unit_test(both_times_are_heeded),

@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Limits, each against scripts that attack it. Time is the driver's own: it
+ * goes by when it is looked at, so a run is the same every time, and a script
+ * that is not stopped comes to the end of it.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host.h"
+#include "kahu/luau.h"
+#include "kahu/threads.h"
+
+#define TIMEOUT "script timeout: exhausted allowed execution time"
+
+/* A look costs one; when the clock has gone so far, a limit does not hold. */
+#define END_OF_TIME 3000000
+
+static struct {
+    uint64_t now;
+    bool stands; /* it does not go by itself */
+} clock_of;
+
+static uint64_t real_ns(void *ud) {
+    (void)ud;
+    if (!clock_of.stands)
+        clock_of.now++;
+    assert_true(clock_of.now < END_OF_TIME);
+    return clock_of.now;
+}
+
+/* A host whose scheduler has that sense of time. */
+static void guest_attach(struct host *h) {
+    kahu_options options = KAHU_OPTIONS_INIT;
+    kahu_driver driver;
+
+    assert_int_equal(kahu_stepped_new(&h->m, &driver), KAHU_OK);
+    driver.real_ns = real_ns;
+    options.driver = &driver;
+    assert_int_equal(kahu_new(&h->s, h->L, &options), KAHU_OK);
+    assert_int_equal(kahu_set_error_policy(h->s, KAHU_ERRORS_COLLECT), KAHU_OK);
+    kahu_open_task(h->L);
+    kahu_open_coroutine(h->L);
+    lua_settop(h->L, 0);
+}
+
+static void set_limits(struct host *h, const kahu_limits *limits) {
+    assert_int_equal(kahu_set_limits(h->s, limits), KAHU_OK);
+}
+
+static void guest_open(struct host *h, const kahu_limits *limits) {
+    host_open(h, NULL);
+    kahu_free(h->s);
+    guest_attach(h);
+    set_limits(h, limits);
+    clock_of.now = 0;
+    clock_of.stands = false;
+}
+
+static kahu_limits time_limit(uint64_t ns) {
+    kahu_limits limits = KAHU_LIMITS_INIT;
+
+    limits.max_resume_ns = ns;
+    return limits;
+}
+
+static const char *last_error(struct host *h) {
+    size_t n = kahu_count_errors(h->s);
+
+    return n == 0 ? "none" : kahu_get_error(h->s, n - 1).message;
+}
+
+static void assert_timeout(struct host *h) {
+    assert_non_null(strstr(last_error(h), TIMEOUT));
+    kahu_clear_errors(h->s);
+}
+
+/* The script is stopped in its first resume, soon after its time is over. */
+static void assert_stopped(struct host *h, const char *text, uint64_t most) {
+    uint64_t before = clock_of.now;
+
+    host_run(h, text);
+    assert_timeout(h);
+    if (clock_of.now - before > most)
+        fail_msg("%u: %s", (unsigned)(clock_of.now - before), text);
+}
+
+/* ------------------------------------------------------------------------ */
+/* The time of one resume                                                   */
+/* ------------------------------------------------------------------------ */
+
+/* Whoever catches, hides, yields in between, or has others do it. */
+static const char *const loops[] = {
+    "while true do end",
+    "while pcall(function() while true do end end) or true do end",
+    "local function f() while true do pcall(f) end end f()",
+    "local function f() return pcall(f), f() end f()",
+    "local function h() while true do end end"
+    " while true do xpcall(h, h) end",
+    "local function h() while true do xpcall(error, h) end end"
+    " while true do xpcall(h, h) end",
+    "while true do xpcall(error, function() error('again') end) end",
+    "while true do coroutine.wrap(function() while true do end end)() end",
+    "while true do pcall(coroutine.wrap(function() while true do end end)) end",
+    "local function f() while true do coroutine.resume(coroutine.create(f))"
+    " end end f()",
+    "local w = coroutine.wrap(function() while true do coroutine.yield() end"
+    " end) while true do w() end",
+    "while true do task.spawn(function() while true do end end) end",
+    "local function f() while true do pcall(task.spawn, f) end end f()",
+    "while true do task.spawn(coroutine.yield) end",
+    "while true do local t = task.spawn(coroutine.yield) task.cancel(t) end",
+    "while true do task.cancel(task.delay(1, print)) end",
+    "local t = setmetatable({}, {__index = function(t, k) return t[k] end})"
+    " while true do pcall(function() return t.x end) end",
+    "local t = setmetatable({}, {__eq = function() while true do end end})"
+    " local u = setmetatable({}, getmetatable(t)) return t == u",
+    "table.sort(table.create(9, 1), function() while true do end end)",
+    "string.gsub(('x'):rep(99), '.', function() while true do end end)",
+    "table.foreach({1}, function() while true do end end)",
+    "for _ in function() return 1 end do end",
+    "for i = 1, math.huge do end",
+    "local t = {} t[1] = t while true do for k, v in t do end end",
+    "while true do pcall(error) end",
+    "repeat until coroutine.running() == nil",
+    "local s = ('a'):rep(30000) while true do"
+    " s:find(('a*'):rep(20) .. 'b') end",
+    "while true do task.spawn(error, setmetatable({}, {__tostring ="
+    " function() while true do end end})) end",
+    "while true do tostring(setmetatable({}, {__tostring ="
+    " function() while true do end end})) end",
+};
+
+static void no_loop_outlives_its_time(void **state) {
+    kahu_limits limits = time_limit(3000);
+    struct host h;
+
+    (void)state;
+    guest_open(&h, &limits);
+    for (size_t i = 0; i < sizeof(loops) / sizeof(*loops); i++) {
+        assert_stopped(&h, loops[i], 5000);
+        assert_int_equal(kahu_cancel_all(h.s), KAHU_OK);
+    }
+    host_run(&h, "log('others live')");
+    assert_log(&h, "others live");
+    assert_null(lua_callbacks(h.L)->interrupt);
+    host_close(&h);
+}
+
+/* Code that runs after the resume, for the text of its error, has an end as
+ * well; and what it resumes is no new beginning. */
+static const char *const texts[] = {
+    "while true do end",
+    "while true do pcall(function() while true do end end) end",
+    "while true do task.spawn(function() end) end",
+    "while true do task.spawn(function() while true do end end) end",
+    "while true do coroutine.wrap(function() end)() end",
+    "task.spawn(error, setmetatable({}, getmetatable(e))) while true do end",
+};
+
+static void texts_of_errors_have_an_end(void **state) {
+    kahu_limits limits = time_limit(3000);
+    struct host h;
+    char script[400];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+        guest_open(&h, &limits);
+        snprintf(script, sizeof(script),
+                 "e = setmetatable({}, {__tostring = function() %s end})"
+                 " error(e)",
+                 texts[i]);
+        host_run(&h, script);
+        assert_string_equal(last_error(&h), "(error object is a table value)");
+        assert_true(clock_of.now < 10000);
+        kahu_clear_errors(h.s);
+        assert_stopped(&h, "while true do end", 4000);
+        assert_null(lua_callbacks(h.L)->interrupt);
+        host_close(&h);
+    }
+}
+
+/* ------------------------------------------------------------------------ */
+/* To the nanosecond                                                        */
+/* ------------------------------------------------------------------------ */
+
+/* spend(n) lets n nanoseconds go by; no others do. */
+static int spend(lua_State *L) {
+    clock_of.now += (uint64_t)luaL_checknumber(L, 1);
+    return 0;
+}
+
+static void exact_open(struct host *h, const kahu_limits *limits) {
+    guest_open(h, limits);
+    host_global(h, "spend", spend);
+    clock_of.stands = true;
+}
+
+static void assert_runs(struct host *h, const char *text) {
+    h->log[0] = '\0';
+    host_run(h, text);
+    assert_string_equal(last_error(h), "none");
+    assert_log(h, "ok");
+}
+
+static void a_resume_has_just_its_time(void **state) {
+    kahu_limits limits = time_limit(100);
+    struct host h;
+
+    (void)state;
+    exact_open(&h, &limits);
+    for (int i = 0; i < 3; i++)
+        assert_runs(&h, "spend(99) for i = 1, 5 do end log('ok')");
+    assert_stopped(&h, "spend(100) for i = 1, 5 do end log('never')", 100);
+    assert_stopped(&h,
+                   "task.spawn(spend, 60) task.spawn(spend, 40)"
+                   " log('never')",
+                   100); /* with all that is resumed inside */
+    assert_runs(&h, "log('ok') task.wait(1) spend(99) task.wait(1)"
+                    " for i = 1, 5 do end spend(99)");
+    host_finish(&h);
+    assert_string_equal(last_error(&h), "none");
+    host_close(&h);
+}
+
+/* Each resume of theirs has its own, whoever started them. */
+static void those_that_wait_have_their_own(void **state) {
+    kahu_limits limits = time_limit(100);
+    struct host h;
+
+    (void)state;
+    exact_open(&h, &limits);
+    host_run(&h, "for i = 1, 5 do task.delay(1, function() spend(90)"
+                 " task.wait(1) spend(90) log(i) end) end"
+                 " task.defer(function() spend(90) log(0) end)"
+                 " spend(200) log('never')");
+    assert_timeout(&h);
+    host_finish(&h);
+    assert_log(&h, "0 1 2 3 4 5");
+    assert_string_equal(last_error(&h), "none");
+    host_close(&h);
+}
+
+/* All together; time between resumes is nobody's. */
+static void all_resumes_together(void **state) {
+    kahu_limits limits = KAHU_LIMITS_INIT;
+    struct host h;
+
+    (void)state;
+    limits.max_total_ns = 1000;
+    exact_open(&h, &limits);
+    for (int i = 0; i < 3; i++) {
+        assert_runs(&h, "spend(300) log('ok')");
+        clock_of.now += 5000;
+    }
+    assert_runs(&h, "spend(99) for i = 1, 5 do end log('ok')");
+    assert_stopped(&h, "spend(1) log('never')", 1);
+    for (int i = 0; i < 5; i++)
+        assert_stopped(&h, "log('never')", 0);
+    assert_stopped(&h, "while true do pcall(log) end", 0);
+    limits.max_total_ns = 1100; /* the time used up stays */
+    set_limits(&h, &limits);
+    assert_runs(&h, "spend(99) log('ok')");
+    assert_stopped(&h, "spend(1) log('never')", 1);
+    limits.max_total_ns = 0;
+    set_limits(&h, &limits);
+    assert_runs(&h, "spend(99999) log('ok')");
+    host_close(&h);
+}
+
+/* A queue without end comes to one when the time for all is over. */
+static void endless_queues_run_out_of_time(void **state) {
+    static const char *const scripts[] = {
+        "local function f() n += 1 task.defer(f) end n = 0 f()",
+        "local function f() n += 1 task.delay(0, f) end n = 0 f()",
+        "n = 0 while true do n += 1 task.wait() end",
+        "local function f() n += 1 task.defer(f) task.defer(f) end n = 0 f()",
+    };
+    kahu_limits limits = KAHU_LIMITS_INIT;
+    struct host h;
+
+    (void)state;
+    limits.max_total_ns = 2000;
+    for (size_t i = 0; i < sizeof(scripts) / sizeof(*scripts); i++) {
+        guest_open(&h, &limits);
+        host_run(&h, scripts[i]);
+        host_finish(&h);
+        assert_true(kahu_is_done(h.s));
+        assert_non_null(strstr(last_error(&h), TIMEOUT));
+        lua_getglobal(h.L, "n");
+        assert_in_range((unsigned)lua_tonumber(h.L, -1), 50, 2000);
+        host_close(&h);
+    }
+}
+
+/* ------------------------------------------------------------------------ */
+/* Caught once                                                              */
+/* ------------------------------------------------------------------------ */
+
+#define CATCH "local ok, why = pcall(function() spend(100) log('no') end) "
+
+/* The time of one more resume, and not a nanosecond more; the next resume may
+ * catch again. */
+static void once_and_for_one_resume_s_time(void **state) {
+    kahu_limits limits = time_limit(100);
+    struct host h;
+
+    (void)state;
+    limits.catch_timeout_once = true;
+    exact_open(&h, &limits);
+    for (int i = 0; i < 2; i++)
+        assert_runs(&h, CATCH "spend(99) for i = 1, 5 do end log('ok')");
+    assert_stopped(&h, CATCH "spend(100) log('never')", 200);
+    assert_stopped(&h, CATCH "pcall(spend, 100) log('never')", 200);
+    assert_stopped(&h, CATCH CATCH CATCH "log('never')", 200);
+    h.log[0] = '\0';
+    host_run(&h, CATCH "log(ok, why) task.wait(1) " CATCH "log(ok)");
+    host_finish(&h);
+    assert_log(&h, "false test:1: " TIMEOUT " false");
+    host_close(&h);
+}
+
+static void catching_does_not_lengthen_the_whole(void **state) {
+    kahu_limits limits = time_limit(100);
+    struct host h;
+
+    (void)state;
+    limits.catch_timeout_once = true;
+    limits.max_total_ns = 150;
+    exact_open(&h, &limits);
+    assert_stopped(&h, CATCH "spend(49) log('half') spend(1) log('never')",
+                   150);
+    assert_log(&h, "half");
+    assert_stopped(&h, "pcall(log) log('never')", 0);
+    assert_log(&h, "half");
+    host_close(&h);
+}
+
+/* Without, catching it is of no use from the first time on. */
+static void without_it_catching_is_of_no_use(void **state) {
+    kahu_limits limits = time_limit(100);
+    struct host h;
+
+    (void)state;
+    exact_open(&h, &limits);
+    assert_stopped(&h, CATCH "log('never')", 100);
+    assert_stopped(&h, CATCH "for i = 1, 5 do log('never') end", 100);
+    assert_log(&h, "");
+    host_close(&h);
+}
+
+/* ------------------------------------------------------------------------ */
+/* The VM's interrupt                                                       */
+/* ------------------------------------------------------------------------ */
+
+static struct {
+    int calls;
+    int depth;
+    void (*below)(lua_State *L, int gc);
+} own;
+
+static void own_interrupt(lua_State *L, int gc) {
+    (void)L;
+    (void)gc;
+    own.calls++;
+}
+
+static void chaining_interrupt(lua_State *L, int gc) {
+    own.calls++;
+    assert_true(++own.depth < 10); /* no circle */
+    if (own.below != NULL)
+        own.below(L, gc);
+    own.depth--;
+}
+
+static void ending_interrupt(lua_State *L, int gc) {
+    if (gc >= 0)
+        return;
+    lua_callbacks(L)->interrupt = NULL;
+    luaL_error(L, "ended by the host");
+}
+
+static int set_chaining(lua_State *L) {
+    own.below = lua_callbacks(L)->interrupt;
+    own.depth = 0;
+    lua_callbacks(L)->interrupt = chaining_interrupt;
+    return 0;
+}
+
+static int set_ending(lua_State *L) {
+    lua_callbacks(L)->interrupt = ending_interrupt;
+    return 0;
+}
+
+static int set_plain(lua_State *L) {
+    lua_callbacks(L)->interrupt = own_interrupt;
+    return 0;
+}
+
+static int set_none(lua_State *L) {
+    lua_callbacks(L)->interrupt = NULL;
+    return 0;
+}
+
+static void interrupt_open(struct host *h, lua_CFunction set) {
+    kahu_limits limits = time_limit(1000);
+
+    guest_open(h, &limits);
+    host_global(h, "set", set);
+    memset(&own, 0, sizeof(own));
+}
+
+/* Set before: called first and back in place between resumes. */
+static void an_interrupt_from_before(void **state) {
+    struct host h;
+
+    (void)state;
+    interrupt_open(&h, set_none);
+    lua_callbacks(h.L)->interrupt = own_interrupt;
+    for (int i = 0; i < 3; i++) {
+        own.calls = 0;
+        assert_stopped(&h, "while true do end", 1100);
+        assert_true(own.calls >= 990);
+        assert_true(lua_callbacks(h.L)->interrupt == own_interrupt);
+    }
+    host_close(&h);
+}
+
+/* Set in the middle of a resume, chaining to ours, and left there. */
+static void an_interrupt_that_chains(void **state) {
+    struct host h;
+
+    (void)state;
+    interrupt_open(&h, set_chaining);
+    assert_stopped(&h, "set() while true do end", 1100);
+    for (int i = 0; i < 3; i++) {
+        own.calls = own.depth = 0;
+        assert_stopped(&h, "while true do end", 1100);
+        assert_true(own.calls >= 400); /* each looks at the time twice */
+    }
+    own.depth = 0;
+    assert_true(lua_callbacks(h.L)->interrupt == chaining_interrupt);
+    lua_callbacks(h.L)->interrupt = own.below;
+    assert_stopped(&h, "while true do end", 1100);
+    host_close(&h);
+}
+
+/* Set in the middle of a resume, chaining to nobody, or none at all: that
+ * resume is the host's affair, and the next is limited again. */
+static void an_interrupt_that_does_not_chain(void **state) {
+    static const lua_CFunction ways[] = {set_plain, set_none, set_ending};
+    struct host h;
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        interrupt_open(&h, ways[i]);
+        host_run(&h, "set() for i = 1, 5 do end");
+        kahu_clear_errors(h.s);
+        for (int k = 0; k < 2; k++)
+            assert_stopped(&h, "for i = 1, 100000 do end", 1100);
+        if (ways[i] == set_plain)
+            assert_true(own.calls > 1000);
+        host_close(&h);
+    }
+}
+
+/* The collector's own calls are passed on, and nothing is raised in them. */
+static int collector_calls;
+
+static void count_collector(lua_State *L, int gc) {
+    (void)L;
+    collector_calls += gc >= 0;
+}
+
+static void collecting_is_not_interrupted(void **state) {
+    kahu_limits limits = time_limit(1);
+    struct host h;
+
+    (void)state;
+    exact_open(&h, &limits);
+    lua_callbacks(h.L)->interrupt = count_collector;
+    collector_calls = 0;
+    assert_stopped(&h, "spend(9) collectgarbage()", 9);
+    lua_gc(h.L, LUA_GCCOLLECT, 0);
+    assert_runs(&h, "log('ok')");
+    limits.max_resume_ns = UINT64_MAX;
+    set_limits(&h, &limits);
+    assert_runs(&h, "for i = 1, 1e5 do local t = {{}} end log('ok')");
+    assert_true(collector_calls > 0);
+    host_close(&h);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_loop_outlives_its_time),
+        cmocka_unit_test(texts_of_errors_have_an_end),
+        cmocka_unit_test(a_resume_has_just_its_time),
+        cmocka_unit_test(those_that_wait_have_their_own),
+        cmocka_unit_test(all_resumes_together),
+        cmocka_unit_test(endless_queues_run_out_of_time),
+        cmocka_unit_test(once_and_for_one_resume_s_time),
+        cmocka_unit_test(catching_does_not_lengthen_the_whole),
+        cmocka_unit_test(without_it_catching_is_of_no_use),
+        cmocka_unit_test(an_interrupt_from_before),
+        cmocka_unit_test(an_interrupt_that_chains),
+        cmocka_unit_test(an_interrupt_that_does_not_chain),
+        cmocka_unit_test(collecting_is_not_interrupted),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
