@@ -464,7 +464,7 @@ KAHU_API void kahu_unstop(kahu_sched *s);
 /**
  * Ends all that is pending and goes on: wakes are unlinked, operations
  * cancelled, posted calls dropped. No thread is resumed or closed; the host
- * and scripts may schedule them anew. From inside a resume it takes what is
+ * and scripts may schedule them anew. Watches and kahu_ref()s stay. From inside a resume it takes what is
  * pending at the call.
  *
  * Thread: loop. Stack: [-0, +0, -]. Since 0.1.
@@ -802,7 +802,7 @@ KAHU_API kahu_status kahu_post(kahu_sched *s, kahu_call_fn fn, void *ud,
  *
  * @return KAHU_OK, or
  *         KAHU_ERAISED    fn raised an error; it was reported
- *         KAHU_ESTOPPED   s is stopped: nobody would run it
+ *         KAHU_ESTOPPED   s is stopped, and this is another OS thread
  *         KAHU_EDEADLOCK  the owner of s waits, itself or by others, in a
  *                         kahu_call() to a scheduler this OS thread owns
  *         KAHU_ECLOSED    s was closed or cleared before it ran

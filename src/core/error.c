@@ -79,7 +79,9 @@ static int error_text_of(lua_State *L) {
 static int error_tostring(lua_State *L, void *ud) {
     lua_State *co = lua_newthread(L);
 
-    lua_pushcfunction(co, error_text_of, "tostring");
+    /* Made on L: an error is to be raised on the thread that is protected. */
+    lua_pushcfunction(L, error_text_of, "tostring");
+    lua_xmove(L, co, 1);
     lua_xpush(ud, co, -1);
     if (lua_pcall(co, 1, 1, 0) != LUA_OK)
         lua_pushnil(L);

@@ -88,18 +88,21 @@ static void limits_check(kahu_sched *s, lua_State *L) {
 }
 
 /*
- * One that the host has set during an earlier resume may call ours in turn;
- * then it is the turn of the one it was set over, and then of none. Where one
- * raises, the count stays until the resume is over: the host's are not called
- * any more, the time is measured all the same.
+ * One that was there before ours knows nothing of it. One that the host has set
+ * during an earlier resume may call ours in turn; then it is the turn of the
+ * one it was set over, and then of none. Where such a one raises, the count
+ * stays until the resume is over: it is not called any more, and the time is
+ * measured all the same.
  */
 static void limits_call_host(kahu_sched *s, lua_State *L, int gc) {
-    void (*fn)(lua_State * L, int gc) = NULL;
+    void (*fn)(lua_State * L, int gc) = s->host_interrupt;
 
-    if (s->host_interrupts == 0)
-        fn = s->host_interrupt;
-    else if (s->host_interrupts == 1)
-        fn = s->below_interrupt;
+    if (fn != s->later_interrupt) {
+        fn(L, gc);
+        return;
+    }
+    if (s->host_interrupts > 0)
+        fn = s->host_interrupts == 1 ? s->below_interrupt : NULL;
     if (fn == NULL)
         return;
     s->host_interrupts++;
@@ -117,7 +120,8 @@ static void limits_interrupt(lua_State *L, int gc) {
         return; /* the host chains to us, and none of our resumes is on */
     if (gc < 0)
         limits_check(s, L);
-    limits_call_host(s, L, gc);
+    if (s->host_interrupt != NULL)
+        limits_call_host(s, L, gc);
 }
 
 void kahu__limits_begin(kahu_sched *s) {
@@ -130,11 +134,19 @@ void kahu__limits_begin(kahu_sched *s) {
     s->host_interrupt = callbacks->interrupt;
     if (s->host_interrupt == limits_interrupt) /* it took its later one out */
         s->host_interrupt = s->below_interrupt;
+    if (s->host_interrupt != s->later_interrupt)
+        s->later_interrupt = NULL;
     callbacks->interrupt = limits_interrupt;
     s->run_warned = false;
     s->run_start_ns = kahu__real_ns(s);
     s->run_end_ns =
         limits_sum(s->run_start_ns, limits_allowance(s, s->used_ns));
+}
+
+static void limits_note_later(kahu_sched *s, void (*fn)(lua_State *L, int gc)) {
+    if (fn != s->later_interrupt)
+        s->below_interrupt = s->host_interrupt;
+    s->later_interrupt = fn;
 }
 
 /* One that the host has set meanwhile stays. */
@@ -145,8 +157,8 @@ void kahu__limits_end(kahu_sched *s) {
     s->host_interrupts = 0;
     if (callbacks->interrupt == limits_interrupt)
         callbacks->interrupt = s->host_interrupt;
-    else if (callbacks->interrupt != s->host_interrupt)
-        s->below_interrupt = s->host_interrupt;
+    else
+        limits_note_later(s, callbacks->interrupt);
     limits_current = s->outer_limited;
     s->used_ns += kahu__real_ns(s) - s->run_start_ns;
 }

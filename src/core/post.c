@@ -340,6 +340,7 @@ static kahu_status call_remote(kahu_sched *s, struct post *p) {
         status = call_wait(s, p);
     kahu__signal_deinit(&w.signal);
     kahu__lock_deinit(&w.lock);
+    p->waiter = NULL;
     return status;
 }
 

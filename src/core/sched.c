@@ -379,6 +379,8 @@ void kahu__leave(kahu_sched *s) {
         sched_finish_close(s);
     else if (kahu_is_stopped(s))
         kahu__post_refuse(s);
+    if (s->box->took_postresume)
+        kahu__chain_update(s);
     if (s->free_at_exit && s->runs == 0)
         sched_destroy(s);
     else

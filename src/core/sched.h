@@ -256,6 +256,7 @@ struct kahu_sched {
     bool limited;              /* time is being measured */
     unsigned host_interrupts;  /* of those below under way */
     void (*host_interrupt)(lua_State *L, int gc);
+    void (*later_interrupt)(lua_State *L, int gc); /* set during a resume */
     void (*below_interrupt)(lua_State *L, int gc); /* what that was set over */
     size_t deadlines; /* timed KAHU__CANCEL wakes */
     kahu_stats stats;

@@ -84,7 +84,12 @@ static inline void embed_open(struct host *h, int driver) {
 
 /* For a ud that is only read. */
 static inline void *embed_word(const char *text) {
-    return (void *)(uintptr_t)text;
+    union {
+        const char *text;
+        void *ud;
+    } word = {text};
+
+    return word.ud;
 }
 
 /* A call that says it; for kahu_post() and kahu_call(). */

@@ -52,7 +52,7 @@ static int begin(lua_State *L) {
 
 /* n, n + 1, ... for the n-th operation. */
 static int push_numbers(lua_State *L, void *ud) {
-    int first = (int)(intptr_t)ud;
+    int first = *(const int *)ud;
 
     luaL_checkstack(L, ops.many, NULL);
     for (int i = 0; i < ops.many; i++)
@@ -61,13 +61,14 @@ static int push_numbers(lua_State *L, void *ud) {
 }
 
 static kahu_status end_op(struct host *h, int i) {
+    static int numbers[MOST];
     kahu_op op;
 
+    numbers[i] = i + 1;
     pthread_mutex_lock(&ops.lock);
     op = ops.op[i];
     pthread_mutex_unlock(&ops.lock);
-    return kahu_op_finish(h->s, op, push_numbers, (void *)(intptr_t)(i + 1),
-                          NULL);
+    return kahu_op_finish(h->s, op, push_numbers, &numbers[i], NULL);
 }
 
 /* The next to end; -1 when there is none. wait: not before there is one, or
@@ -471,14 +472,15 @@ static void abandon_and_step(struct host *h, int i) {
  * function does not go on with it. */
 static void a_failure_is_raised(void **state) {
     struct host h;
+    int code = 77;
 
     (void)state;
     open_host(&h, STEPPED);
     host_run(&h, "log(pcall(chain, 5)) log(pcall(each, function(v)"
                  " log(pcall(op)) return v end)) log(pcall(pcall, fall))");
     end_and_step(&h, 0);
-    assert_int_equal(
-        kahu_op_fail(h.s, ops.op[1], push_numbers, (void *)77, NULL), KAHU_OK);
+    assert_int_equal(kahu_op_fail(h.s, ops.op[1], push_numbers, &code, NULL),
+                     KAHU_OK);
     (void)kahu_step(h.s);
     end_and_step(&h, 2);
     abandon_and_step(&h, 3); /* in the callback */

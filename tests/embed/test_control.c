@@ -159,21 +159,26 @@ static void an_unstop_from_inside(void **state) {
     host_close(&h);
 }
 
-/* A loop that has ended for a stop goes on after it. */
+/* A loop that has ended for a stop goes on after it: it is woken and armed
+ * anew for each of these alone. */
 static void an_unstop_on_a_loop(void **state) {
-    struct host h;
+    static const char *const texts[] = {"task.defer(log, 'a')",
+                                        "task.delay(0.002, log, 'a')"};
 
-    (void)state;
-    embed_open(&h, UV);
-    host_global(&h, "stop", stop);
-    host_run(&h, "task.delay(0.002, log, 'b') task.defer(log, 'a')");
-    host_run(&h, "stop()");
-    host_finish(&h);
-    assert_log(&h, "");
-    kahu_unstop(h.s);
-    host_finish(&h);
-    assert_log(&h, "a b");
-    host_close(&h);
+    for (int i = 0; i < 2; i++) {
+        struct host h;
+
+        (void)state;
+        embed_open(&h, UV);
+        host_run(&h, texts[i]);
+        kahu_stop(h.s, 0);
+        host_finish(&h);
+        assert_log(&h, "");
+        kahu_unstop(h.s);
+        host_finish(&h);
+        assert_log(&h, "a");
+        host_close(&h);
+    }
 }
 
 /* ------------------------------------------------------------------------ */
@@ -407,6 +412,43 @@ static void a_clear_that_becomes_a_close(void **state) {
     host_close(&h);
 }
 
+static kahu_status cancel_one(struct host *h) {
+    lua_State *co;
+
+    lua_getglobal(h->L, "t");
+    co = lua_tothread(h->L, -1);
+    lua_pop(h->L, 1);
+    return kahu_cancel(h->s, co);
+}
+
+static kahu_status cancel_all(struct host *h) {
+    return kahu_cancel_all(h->s);
+}
+
+/* A provider that hears of a cancellation clears the rest, and makes new work
+ * for others: the thread that was to end ends, those that wait for nothing any
+ * more do not. */
+static void a_clear_inside_a_cancellation(void **state) {
+    static kahu_status (*const ways[])(struct host * h) = {cancel_one,
+                                                           cancel_all};
+
+    for (int i = 0; i < 2; i++) {
+        struct host h;
+
+        (void)state;
+        open_with(&h, NULL);
+        host_run(&h, "t = task.spawn(function() task.delay(1, coroutine"
+                     ".running()) begin() log('never') end)");
+        host_run(&h, one_of_each);
+        after_cancel = "clear() task.defer(log, 'n')";
+        assert_int_equal(ways[i](&h), KAHU_OK);
+        host_run(&h, "log(coroutine.status(t), coroutine.status(w))");
+        host_finish(&h);
+        assert_log(&h, "cancelled cancelled dead suspended n n");
+        host_close(&h);
+    }
+}
+
 /* What waits for a deadline of its own is forgotten with the rest (S6). */
 static void a_clear_of_cancellations(void **state) {
     struct host h;
@@ -631,6 +673,7 @@ int main(void) {
         cmocka_unit_test(a_clear_inside_a_clear),
         cmocka_unit_test(a_clear_with_a_provider_that_begins_anew),
         cmocka_unit_test(a_clear_that_becomes_a_close),
+        cmocka_unit_test(a_clear_inside_a_cancellation),
         cmocka_unit_test(a_clear_of_cancellations),
         cmocka_unit_test(what_a_clear_leaves),
         cmocka_unit_test(a_clear_of_a_stopped_scheduler),

@@ -343,7 +343,7 @@ static int begin_op(lua_State *L) {
     return kahu_op_yield(L);
 }
 
-/* By their oldest wakes, of whatever kind, deadlines too; who has none stays. */
+/* By their oldest wakes, of whatever kind, deadlines too. */
 static void all_that_have_a_wake(void **state) {
     struct host h;
     lua_State *idle;

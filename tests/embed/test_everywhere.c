@@ -312,7 +312,7 @@ static void release(void) {
 }
 
 static void run_scenario(const struct scenario *c, bool uv) {
-    pthread_t thread;
+    pthread_t thread = 0;
     struct host h;
 
     if (uv)

@@ -28,8 +28,10 @@ static bool ended(void *ud, lua_State *L, const kahu_feedback *f) {
     w->seen = *f;
     w->text[0] = '\0';
     for (int i = 1; i <= f->nvalues; i++) {
-        strncat(w->text, luaL_tolstring(L, i, NULL), 8);
-        strcat(w->text, ";");
+        size_t length = strlen(w->text);
+
+        snprintf(w->text + length, sizeof(w->text) - length, "%.8s;",
+                 luaL_tolstring(L, i, NULL));
         lua_pop(L, 1);
     }
     return true;

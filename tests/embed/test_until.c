@@ -284,6 +284,41 @@ static void a_fresh_thread(void **state) {
     host_close(&h);
 }
 
+/* Is it still there when all garbage is collected? */
+static bool is_kept(struct host *h) {
+    bool kept;
+
+    lua_gc(h->L, LUA_GCCOLLECT, 0);
+    lua_getglobal(h->L, "weak");
+    lua_rawgeti(h->L, -1, 1);
+    kept = !lua_isnil(h->L, -1);
+    lua_pop(h->L, 2);
+    return kept;
+}
+
+/* What was to be waited for is let go of, too. */
+static void a_thread_beside_one_of_another_vm(void **state) {
+    struct host h;
+    struct host g;
+    lua_State *co[2];
+
+    (void)state;
+    open_on(&h, STEPPED);
+    open_on(&g, STEPPED);
+    host_run(&h,
+             "weak = setmetatable({coroutine.create(log)}, {__mode = 'v'})");
+    lua_getglobal(h.L, "weak");
+    lua_rawgeti(h.L, -1, 1);
+    co[0] = lua_tothread(h.L, -1);
+    co[1] = g.L;
+    assert_int_equal(kahu_run_until(h.s, co, 2), KAHU_EINVAL);
+    assert_true(is_kept(&h));
+    lua_settop(h.L, 0);
+    assert_false(is_kept(&h));
+    host_close(&g);
+    host_close(&h);
+}
+
 static bool refuse;
 
 static void *sparing_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
@@ -329,6 +364,7 @@ int main(void) {
         cmocka_unit_test(one_thread_twice),
         cmocka_unit_test(an_end_brought_about_from_afar),
         cmocka_unit_test(a_thread_of_another_vm),
+        cmocka_unit_test(a_thread_beside_one_of_another_vm),
         cmocka_unit_test(a_fresh_thread),
         cmocka_unit_test(a_run_without_memory),
     };

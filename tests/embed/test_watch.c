@@ -514,7 +514,7 @@ static void a_thread_is_kept_until_its_end(void **state) {
     assert_true(is_loose_thread_there(&h));
     assert_int_equal(kahu_unwatch(h.s, co, told, &w), KAHU_OK);
     assert_false(is_loose_thread_there(&h));
-    watch(&w, co = loose_thread(&h, ""));
+    watch(&w, loose_thread(&h, ""));
     kahu_close(h.s);
     assert_false(is_loose_thread_there(&h));
     host_close(&h);

@@ -300,8 +300,9 @@ static void groups(void) {
 static void records(void) {
     kahu_thread_info info = {.size = sizeof(info)};
     kahu_limits limits = KAHU_LIMITS_INIT;
-    lua_State *co = spawned();
+    lua_State *co;
 
+    (void)spawned();
     (void)ok(kahu_track(a.s));
     co = spawned();
     (void)kahu_each_thread(a.s, NULL, on_thread, NULL);
@@ -364,8 +365,8 @@ static void jobs(void) {
 /* Running them                                                             */
 /* ------------------------------------------------------------------------ */
 
-static bool once(void (*scenario)(void), bool uv, char *bytecode, size_t size,
-                 long until, long failures) {
+static bool once(void (*scenario)(void), bool uv, const char *bytecode,
+                 size_t size, long until, long failures) {
     memset(&a, 0, sizeof(a));
     memset(&fault, 0, sizeof(fault));
     fault.until = until;
