@@ -464,8 +464,8 @@ KAHU_API void kahu_unstop(kahu_sched *s);
 /**
  * Ends all that is pending and goes on: wakes are unlinked, operations
  * cancelled, posted calls dropped. No thread is resumed or closed; the host
- * and scripts may schedule them anew. Watches and kahu_ref()s stay. From inside a resume it takes what is
- * pending at the call.
+ * and scripts may schedule them anew. Watches and kahu_ref()s stay. From
+ * inside a resume it takes what is pending at the call.
  *
  * Thread: loop. Stack: [-0, +0, -]. Since 0.1.
  */
