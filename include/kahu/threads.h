@@ -199,11 +199,14 @@ typedef bool (*kahu_thread_fn)(void *ud, const kahu_thread_info *info);
 /**
  * Calls fn for each live thread that is tracked, in the order of making; only
  * for what ancestor made, and what those made, and so on, unless it is NULL.
- * A thread whose maker was collected counts as made by the maker's maker.
+ * A thread whose maker was collected counts as made by the maker's maker. All
+ * garbage is collected first, and none during the walk, so that what is listed
+ * is alive.
  *
  * @return how many fn was called for, or
  *         KAHU_EINVAL  fn is NULL, or ancestor is not tracked
  *         KAHU_ESTATE  not tracking, or inside of another walk
+ *         KAHU_ENOMEM  the collector had no memory to give back some
  *
  * Thread: loop. Stack: [-0, +0, -]. Since 0.1.
  */

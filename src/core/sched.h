@@ -443,6 +443,9 @@ void kahu__resume(kahu_sched *s, lua_State *co, lua_State *from, int nargs,
 void kahu__resume_error(kahu_sched *s, lua_State *co, lua_State *from,
                         kahu_cause cause);
 
+/* Has the VM collect all garbage; false when it could not. */
+bool kahu__collect(kahu_sched *s);
+
 /* Somebody else's resume of co is over. */
 void kahu__resumed_by_user(kahu_sched *s, lua_State *co);
 

@@ -112,7 +112,9 @@ static kahu_status start_check(kahu_sched *s, lua_State *L, int index) {
     if (s->closing)
         return KAHU_ECLOSED;
     co = lua_tothread(L, index);
-    if ((co != NULL && lua_costatus(s->work, co) != LUA_COSUS) ||
+    if (co != NULL && !kahu__is_ours(s, co))
+        return KAHU_EINVAL;
+    if (co == L || (co != NULL && lua_costatus(s->work, co) != LUA_COSUS) ||
         (s->running == NULL && kahu_is_stopped(s)))
         return KAHU_ESTATE;
     return KAHU_OK;

@@ -460,6 +460,23 @@ static int64_t walk_run(kahu_sched *s, const struct track *root,
     return n;
 }
 
+/* A thread that the collector has found to be garbage has a record until it is
+ * freed, and must not be touched: there are none after a whole collection, and
+ * none come up while there is no other. */
+static int64_t walk_alive(kahu_sched *s, const struct track *root,
+                          kahu_thread_fn fn, void *ud) {
+    bool collecting = lua_gc(s->main, LUA_GCISRUNNING, 0) != 0;
+    int64_t n;
+
+    if (!kahu__collect(s))
+        return KAHU_ENOMEM;
+    (void)lua_gc(s->main, LUA_GCSTOP, 0);
+    n = walk_run(s, root, fn, ud);
+    if (collecting)
+        (void)lua_gc(s->main, LUA_GCRESTART, 0);
+    return n;
+}
+
 int64_t kahu_each_thread(kahu_sched *s, lua_State *ancestor, kahu_thread_fn fn,
                          void *ud) {
     struct track *root = track_find(s, ancestor);
@@ -475,7 +492,7 @@ int64_t kahu_each_thread(kahu_sched *s, lua_State *ancestor, kahu_thread_fn fn,
         root->walk = s->tracker->walks;
     kahu__enter(s); /* fn may close s, or free it */
     s->tracker->walking = true;
-    n = walk_run(s, root, fn, ud);
+    n = walk_alive(s, root, fn, ud);
     s->tracker->walking = false;
     s->tracker->cursor = NULL;
     kahu__leave(s);

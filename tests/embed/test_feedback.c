@@ -326,6 +326,47 @@ static void values_are_safe_from_hooks(void **state) {
     host_close(&h);
 }
 
+static int many_values[16];
+static int many;
+
+static void count_values(void *ud, lua_State *L, const kahu_feedback *f) {
+    (void)ud;
+    assert_int_equal(lua_gettop(L), f->nvalues);
+    many_values[many++ % 16] = f->nvalues;
+}
+
+/* As many as a stack has room for: whoever resumed gets the same with hooks
+ * as without. */
+static void very_many_values(void **state) {
+    kahu_hooks hooks = KAHU_HOOKS_INIT;
+    char without[200];
+    struct host h;
+
+    (void)state;
+    hooks.on_resume = count_values;
+    hooks.user_resumes = true;
+    for (int i = 0; i < 2; i++) {
+        host_open(&h, NULL);
+        many = 0;
+        if (i == 1)
+            add(&h, &hooks);
+        host_run(&h, "for _, n in {100, 7000, 7900, 7950, 7980, 7990} do"
+                     " local w = coroutine.create(function()"
+                     "  coroutine.yield(table.unpack({}, 1, n))"
+                     "  return table.unpack({}, 1, n) end)"
+                     " log(select('#', coroutine.resume(w)))"
+                     " log(select('#', coroutine.resume(w)))"
+                     " log(coroutine.status(w)) end");
+        if (i == 0)
+            strcpy(without, h.log);
+        assert_log(&h, without);
+        host_close(&h);
+    }
+    assert_int_equal(many, 13);
+    assert_int_equal(many_values[0], 100);
+    assert_int_equal(many_values[3], 7000);
+}
+
 /* ------------------------------------------------------------------------ */
 /* Order                                                                    */
 /* ------------------------------------------------------------------------ */
@@ -742,6 +783,7 @@ int main(void) {
         cmocka_unit_test(resumes_of_the_host),
         cmocka_unit_test(only_who_asks_is_told_of_others),
         cmocka_unit_test(values_are_safe_from_hooks),
+        cmocka_unit_test(very_many_values),
         cmocka_unit_test(everybody_in_order),
         cmocka_unit_test(resumes_inside_hooks),
         cmocka_unit_test(the_last_added_goes),

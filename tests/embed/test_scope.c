@@ -282,7 +282,7 @@ static void members_leave_at_their_end(void **state) {
         "task.wait(1)", "task.wait(1) error('e')", "coroutine.yield()"};
     struct host h;
     kahu_scope scope[3];
-    lua_State *co;
+    lua_State *co = NULL;
 
     (void)state;
     host_open(&h, NULL);

@@ -446,6 +446,7 @@ static void threads_that_can_not_start(void **state) {
     struct host h;
     struct host other;
     struct starter w = {.h = &h};
+    lua_State *co;
 
     (void)state;
     host_open(&h, NULL);
@@ -454,7 +455,9 @@ static void threads_that_can_not_start(void **state) {
     refuse(&w, h.L, 0, KAHU_ESTATE);
     lua_settop(h.L, 0);
     lua_pushthread(h.L); /* the main thread is no coroutine */
-    refuse(&w, h.L, 0, KAHU_EINVAL);
+    co = host_load(&h, "");
+    lua_xmove(h.L, co, 1);
+    refuse(&w, co, 0, KAHU_ESTATE);
     push_function(&other, other.L, "log('never')");
     refuse(&w, other.L, 0, KAHU_EINVAL);
     host_close(&other);
@@ -497,6 +500,29 @@ static void a_stop_from_inside(void **state) {
     host_close(&h);
 }
 
+/* A thread can't be started from its own stack, where it would find itself. */
+static void a_thread_from_its_own_stack(void **state) {
+    static const char *const scripts[] = {"return 1", "coroutine.yield()"};
+    struct host h;
+    struct starter w = {.h = &h};
+
+    (void)state;
+    host_open(&h, NULL);
+    for (int i = 0; i < 2; i++) {
+        lua_State *co = host_load(&h, scripts[i]);
+
+        if (i == 1)
+            assert_int_equal(kahu_spawn(h.s, co, NULL, 0), KAHU_OK);
+        lua_pushthread(co);
+        lua_pushnumber(co, 1);
+        refuse(&w, co, 1, KAHU_ESTATE);
+        lua_pop(co, 2);
+        assert_int_equal(kahu_spawn(h.s, co, NULL, 0), KAHU_OK);
+        assert_int_equal(lua_costatus(h.L, co), LUA_COFIN);
+    }
+    host_close(&h);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_function_that_ends_at_once),
@@ -516,6 +542,7 @@ int main(void) {
         cmocka_unit_test(threads_that_can_not_start),
         cmocka_unit_test(a_scheduler_at_rest_starts_nothing),
         cmocka_unit_test(a_stop_from_inside),
+        cmocka_unit_test(a_thread_from_its_own_stack),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

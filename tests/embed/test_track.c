@@ -391,10 +391,11 @@ static lua_State *labelled(struct host *h, const char *label,
     return co;
 }
 
+/* All are kept. */
 #define FAMILY                                                                 \
-    "local function child(name, fn)"                                           \
-    " t = coroutine.create(fn or coroutine.yield) label(t, name)"              \
-    " coroutine.resume(t) return t end "
+    "all = all or {} local function child(name, fn)"                           \
+    " local t = coroutine.create(fn or coroutine.yield) label(t, name)"        \
+    " table.insert(all, t) coroutine.resume(t) newest = t end "
 
 /* Those it made, and what those made; not itself, nor who comes later. */
 static void descendants_only(void **state) {
@@ -405,9 +406,9 @@ static void descendants_only(void **state) {
     (void)state;
     open_tracking(&h);
     a = labelled(&h, "a",
-                 FAMILY "keep = {child('a1', function() child('a11')"
-                        " task.wait(1) child('a12') coroutine.yield() end),"
-                        " child('a2')} task.wait(9)");
+                 FAMILY "child('a1', function() child('a11')"
+                        " task.wait(1) child('a12') coroutine.yield() end)"
+                        " child('a2') task.wait(9)");
     b = labelled(&h, "b", FAMILY "child('b1') coroutine.yield()");
     assert_int_equal(walk(&h, NULL), 6);
     assert_log(&h, "a a1 a11 a2 b b1");
@@ -417,7 +418,7 @@ static void descendants_only(void **state) {
     assert_int_equal(walk(&h, a), 4);
     assert_log(&h, "a1 a11 a2 a12");
     assert_int_equal(walk(&h, b), 1);
-    assert_int_equal(walk(&h, global_thread(&h, "t")), 0);
+    assert_int_equal(walk(&h, global_thread(&h, "newest")), 0);
     assert_int_equal(kahu_cancel(h.s, a), KAHU_OK);
     assert_int_equal(walk(&h, a), 4); /* of a dead one, too */
     assert_int_equal(walk(&h, NULL), 6);
@@ -433,14 +434,16 @@ static void collected_makers(void **state) {
     (void)state;
     open_tracking(&h);
     root = labelled(&h, "root",
-                    "local function nest(d) local t = coroutine.running()"
-                    " label(t, tostring(d))"
+                    "all = {} local function nest(d)"
+                    " local t = coroutine.running() label(t, tostring(d))"
+                    " table.insert(all, t)"
                     " if d > 0 then task.spawn(nest, d - 1)"
-                    " task.spawn(coroutine.yield)"
-                    " else keep = t coroutine.yield() end end"
+                    " else keep = t end coroutine.yield() end"
                     " nest(5) coroutine.yield()");
-    assert_int_equal(walk(&h, root), 6);
-    lua_gc(h.L, LUA_GCCOLLECT, 0);
+    assert_int_equal(walk(&h, root), 5);
+    assert_log(&h, "4 3 2 1 0");
+    lua_pushnil(h.L);
+    lua_setglobal(h.L, "all");
     lua_gc(h.L, LUA_GCCOLLECT, 0);
     assert_int_equal(walk(&h, root), 1);
     assert_log(&h, "0");
