@@ -457,7 +457,7 @@ static void threads_that_can_not_start(void **state) {
     lua_pushthread(h.L); /* the main thread is no coroutine */
     co = host_load(&h, "");
     lua_xmove(h.L, co, 1);
-    refuse(&w, co, 0, KAHU_ESTATE);
+    refuse(&w, co, 0, KAHU_EINVAL);
     push_function(&other, other.L, "log('never')");
     refuse(&w, other.L, 0, KAHU_EINVAL);
     host_close(&other);
