@@ -19,7 +19,7 @@ killed
 no such thread
 no such thread
 1 asleep at console.luau:5, started at console.luau:9
-3 asleep at console.luau:5, started at console.luau:12
+3 asleep at console.luau:5, started at console.luau:12 by 2
 4 delayed, started at console.luau:16
 3 live
 """
