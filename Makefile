@@ -6,7 +6,8 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 SOURCES = $(shell find bench cli examples include src tests \
 	-name '*.[ch]' 2>/dev/null)
 
-.PHONY: all run test bench install check-install format clean help deps
+.PHONY: all run test bench install check-install format clean help deps \
+	differential fuzz hostile faults soak mutants coverage
 
 all: $(BUILD)/build.ninja ## build the program: build/release/kahu (default)
 	cmake --build $(BUILD)
@@ -27,6 +28,44 @@ install: all ## install the program and the library under PREFIX=/usr/local
 
 check-install: all ## install into a new place, use it from C and C++ there
 	tests/install/run $(BUILD)
+
+# --- Machines that look for what nobody thought of. Each ends with its figure,
+# --- and fails on a finding.
+
+differential: all ## COUNT=N SEED=S: random programs against the model
+	python3 tests/model/differential.py \
+		$(BUILD)/tests/model/model_runner \
+		--count $(or $(COUNT),100000) --seed $(or $(SEED),1) \
+		--keep build/differential
+
+fuzz: ## SECONDS=N: any bytes as scripts, as calls of the API
+	tools/install_deps fuzz
+	cmake --preset fuzz
+	cmake --build --preset fuzz --target kahu_fuzz_script kahu_fuzz_api
+	tests/fuzz/run build/fuzz $(or $(SECONDS),60)
+
+hostile: ## capacities of one, a collection at every resume
+	cmake --preset hostile
+	cmake --build --preset hostile
+	ctest --preset hostile -j $(JOBS) -E '^(scale|tree)\.'
+
+faults: all ## signals, full disks, limits of the system
+	python3 tests/faults/faults.py $(BUILD)/kahu
+
+soak: all ## SECONDS=N: everything at once, and memory stays flat
+	$(BUILD)/tests/soak/kahu_soak $(or $(SECONDS),600)
+
+mutants: ## small faults that the tests have to notice
+	python3 tests/mutants/mutants.py --jobs $(JOBS) build/mutants
+
+coverage: ## lines and branches of the library that the tests run
+	tools/install_deps coverage
+	cmake --preset coverage
+	cmake --build --preset coverage
+	ctest --preset coverage -j $(JOBS) \
+		-R '^(unit|embed|fault|behaviour|model|programs)\.'
+	gcovr --root . --filter 'src/' --exclude-unreachable-branches \
+		--exclude-throw-branches build/coverage --txt --print-summary
 
 format: ## let clang-format lay out every C file
 	clang-format -i $(SOURCES)
