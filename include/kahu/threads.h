@@ -193,7 +193,10 @@ typedef struct kahu_thread_info {
 KAHU_API kahu_status kahu_get_thread_info(kahu_sched *s, lua_State *co,
                                           kahu_thread_info *out);
 
-/** Return false to end the walk. Must not resume or cancel a thread. */
+/**
+ * Return false to end the walk. Must not resume or cancel a thread, nor have
+ * the collector do a part of its work (LUA_GCSTEP); all of it is fine.
+ */
 typedef bool (*kahu_thread_fn)(void *ud, const kahu_thread_info *info);
 
 /**
