@@ -47,6 +47,14 @@ static bool fails(void) {
     return failing;
 }
 
+/* What the library takes from the C library: drivers, posts, jobs. */
+void *__real_realloc(void *ptr, size_t size);
+void *__wrap_realloc(void *ptr, size_t size);
+
+void *__wrap_realloc(void *ptr, size_t size) {
+    return fails() ? NULL : __real_realloc(ptr, size);
+}
+
 static void *fault_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
     void *moved;
 
@@ -58,7 +66,7 @@ static void *fault_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
     }
     if (nsize > osize && fails())
         return NULL;
-    moved = realloc(ptr, nsize);
+    moved = __real_realloc(ptr, nsize);
     assert_non_null(moved);
     fault.calls++;
     fault.bytes += nsize - (ptr == NULL ? 0 : osize);
@@ -73,16 +81,6 @@ static void *limited_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
     if (moved == NULL && nsize > 0 && failed == fault.failed)
         fault.failed++;
     return moved;
-}
-
-/* What the library takes from the C library: drivers, posts, jobs. */
-void *__real_kahu__alloc_libc(void *ud, void *ptr, size_t osize, size_t nsize);
-void *__wrap_kahu__alloc_libc(void *ud, void *ptr, size_t osize, size_t nsize);
-
-void *__wrap_kahu__alloc_libc(void *ud, void *ptr, size_t osize, size_t nsize) {
-    if (nsize > 0 && fails())
-        return NULL;
-    return __real_kahu__alloc_libc(ud, ptr, osize, nsize);
 }
 
 /* ------------------------------------------------------------------------ */
