@@ -16,6 +16,13 @@
 #define kahu__unlikely(x) (x)
 #endif
 
+/* Asserts what the compiler may rely on where nothing is asserted. */
+#if defined(NDEBUG) && defined(__GNUC__)
+#define kahu__assume(x) ((x) ? (void)0 : __builtin_unreachable())
+#else
+#define kahu__assume(x) assert(x)
+#endif
+
 /* Tests are built with every capacity at its least, so that growing is met
  * everywhere; KAHU_HOSTILE says so. */
 #if defined(KAHU_HOSTILE)

@@ -1,63 +1,97 @@
 /* SPDX-License-Identifier: MIT */
 #include "index.h"
 
-#include <string.h>
-
 #include "common.h"
 
-#define INDEX_LEAST 16 /* a power of two */
+#define INDEX_LEAST 16                  /* spans; a power of two */
+#define INDEX_SPARE KAHU__CAPACITY(256) /* empty ones that may be kept */
 
 /* ------------------------------------------------------------------------ */
 /* Places                                                                   */
 /* ------------------------------------------------------------------------ */
 
-uint32_t kahu__index_hash(const void *ptr) {
-    uint64_t x = (uint64_t)(uintptr_t)ptr;
-
-    x ^= x >> 32;
-    x *= UINT64_C(0x9E3779B97F4A7C15); /* 2^64 / golden ratio (Knuth) */
-    return (uint32_t)(x >> 32);
+static uintptr_t span_number(const void *ptr) {
+    return (uintptr_t)ptr / INDEX_GRAIN / INDEX_GRAINS;
 }
 
-static uint32_t index_next(const struct kahu__index *ix, uint32_t place) {
-    return (place + 1) & (ix->capacity - 1);
+static uint32_t span_grain(const void *ptr) {
+    return (uint32_t)((uintptr_t)ptr / INDEX_GRAIN % INDEX_GRAINS);
 }
 
-static void index_insert(struct kahu__index *ix, struct kahu__index_entry e) {
-    uint32_t place = e.hash & (ix->capacity - 1);
+/* Where the span is, or where it is to be placed. */
+static struct kahu__index_span *span_place(const struct kahu__index *ix,
+                                           uintptr_t number) {
+    uint64_t mixed = (uint64_t)number * UINT64_C(0x9E3779B97F4A7C15);
+    uint32_t mask = ix->capacity - 1; /* 2^64 / golden ratio (Knuth) */
+    uint32_t place = (uint32_t)(mixed >> 32) & mask;
 
-    while (ix->entries[place].id != 0)
-        place = index_next(ix, place);
-    ix->entries[place] = e;
+    while (ix->spans[place].ids != NULL && ix->spans[place].number != number)
+        place = (place + 1) & mask;
+    return &ix->spans[place];
+}
+
+static struct kahu__index_ids *span_ids(const struct kahu__index *ix,
+                                        const void *ptr) {
+    if (ix->used == 0)
+        return NULL;
+    return span_place(ix, span_number(ptr))->ids;
 }
 
 /* ------------------------------------------------------------------------ */
 /* Space                                                                    */
 /* ------------------------------------------------------------------------ */
 
+static void index_move(struct kahu__index *ix, struct kahu__index_span span) {
+    if (span.ids == NULL)
+        return;
+    if (span.ids->live == 0) {
+        kahu__free(ix->alloc, span.ids, sizeof(*span.ids));
+        return;
+    }
+    *span_place(ix, span.number) = span;
+    ix->used++;
+}
+
+/* Places anew all spans that have an id, and frees the others. */
 static bool index_resize(struct kahu__index *ix, uint32_t capacity) {
     struct kahu__index old = *ix;
-    struct kahu__index_entry *entries =
-        kahu__calloc(ix->alloc, capacity * sizeof(*entries));
+    struct kahu__index_span *spans =
+        kahu__calloc(ix->alloc, capacity * sizeof(*spans));
 
-    if (entries == NULL)
+    if (spans == NULL)
         return false;
 
-    ix->entries = entries;
+    ix->spans = spans;
     ix->capacity = capacity;
+    ix->used = ix->empty = 0;
     for (uint32_t i = 0; i < old.capacity; i++)
-        if (old.entries[i].id != 0)
-            index_insert(ix, old.entries[i]);
-    kahu__free(ix->alloc, old.entries, old.capacity * sizeof(*entries));
+        index_move(ix, old.spans[i]);
+    kahu__free(ix->alloc, old.spans, old.capacity * sizeof(*spans));
     return true;
 }
 
-/* Gives back what a peak took. A failure to shrink costs space only. */
+/* The least that is at most half full. */
+static uint32_t index_capacity(uint32_t spans) {
+    uint32_t capacity = INDEX_LEAST;
+
+    while (capacity / 2 < spans)
+        capacity *= 2;
+    return capacity;
+}
+
+static bool index_grow(struct kahu__index *ix) {
+    if (ix->used < ix->capacity - ix->capacity / 4)
+        return true;
+    if (ix->used - ix->empty >= UINT32_MAX / 4)
+        return false;
+    return index_resize(ix, index_capacity(ix->used - ix->empty + 1));
+}
+
+/* Gives back what a peak took, as soon as most of it is empty: so many were
+ * emptied since the last time. A failure costs space only. */
 static void index_shrink(struct kahu__index *ix) {
-    if (ix->capacity > INDEX_LEAST && ix->count < ix->capacity / 8)
-        (void)index_resize(ix, ix->capacity / 4 < INDEX_LEAST
-                                   ? INDEX_LEAST
-                                   : ix->capacity / 4);
+    if (ix->empty > ix->used / 2 && ix->empty > INDEX_SPARE)
+        (void)index_resize(ix, index_capacity(ix->used - ix->empty));
 }
 
 /* ------------------------------------------------------------------------ */
@@ -69,58 +103,70 @@ void kahu__index_init(struct kahu__index *ix, struct kahu__alloc *alloc) {
 }
 
 void kahu__index_deinit(struct kahu__index *ix) {
-    kahu__free(ix->alloc, ix->entries, ix->capacity * sizeof(*ix->entries));
-    ix->entries = NULL;
-    ix->capacity = ix->count = 0;
+    for (uint32_t i = 0; i < ix->capacity; i++)
+        kahu__free(ix->alloc, ix->spans[i].ids, sizeof(*ix->spans[i].ids));
+    kahu__free(ix->alloc, ix->spans, ix->capacity * sizeof(*ix->spans));
+    kahu__index_init(ix, ix->alloc);
 }
 
-bool kahu__index_reserve(struct kahu__index *ix) {
-    uint32_t capacity = ix->capacity == 0 ? INDEX_LEAST : ix->capacity * 2;
+uint32_t kahu__index_get(const struct kahu__index *ix, const void *ptr) {
+    const struct kahu__index_ids *ids = span_ids(ix, ptr);
 
-    if (ix->count < ix->capacity - ix->capacity / 8)
+    return ids == NULL ? 0 : ids->ids[span_grain(ptr)];
+}
+
+bool kahu__index_reserve(struct kahu__index *ix, const void *ptr) {
+    struct kahu__index_span *span;
+
+    if (span_ids(ix, ptr) != NULL)
         return true;
-    return capacity > ix->capacity && index_resize(ix, capacity);
+    if (!index_grow(ix))
+        return false;
+    span = span_place(ix, span_number(ptr));
+    span->number = span_number(ptr);
+    span->ids = kahu__calloc(ix->alloc, sizeof(*span->ids));
+    if (span->ids == NULL)
+        return false;
+    ix->used++;
+    ix->empty++;
+    return true;
 }
 
-void kahu__index_add(struct kahu__index *ix, uint32_t hash, uint32_t id) {
-    assert(id != 0 && ix->count < ix->capacity);
-    index_insert(ix, (struct kahu__index_entry){hash, id});
-    ix->count++;
-}
+void kahu__index_put(struct kahu__index *ix, const void *ptr, uint32_t id) {
+    struct kahu__index_ids *ids = span_place(ix, span_number(ptr))->ids;
+    uint32_t grain = span_grain(ptr);
 
-struct kahu__index_entry *kahu__index_find(const struct kahu__index *ix,
-                                           uint32_t hash,
-                                           kahu__index_same_fn same,
-                                           const void *ud) {
-    uint32_t place;
-
-    if (ix->count == 0)
-        return NULL;
-    place = hash & (ix->capacity - 1);
-    for (; ix->entries[place].id != 0; place = index_next(ix, place)) {
-        struct kahu__index_entry *e = &ix->entries[place];
-
-        if (e->hash == hash && same(ud, e->id))
-            return e;
+    assert(id != 0);
+    kahu__assume(ids != NULL);
+    if (ids->ids[grain] == 0) {
+        ix->empty -= ids->live == 0;
+        ids->live++;
+        ix->count++;
     }
-    return NULL;
+    ids->ids[grain] = id;
 }
 
-void kahu__index_remove(struct kahu__index *ix, struct kahu__index_entry *e) {
-    uint32_t mask = ix->capacity - 1;
-    uint32_t hole = (uint32_t)(e - ix->entries);
+void kahu__index_remove(struct kahu__index *ix, const void *ptr) {
+    struct kahu__index_ids *ids = span_place(ix, span_number(ptr))->ids;
+    uint32_t grain = span_grain(ptr);
 
-    for (uint32_t i = index_next(ix, hole); ix->entries[i].id != 0;
-         i = index_next(ix, i)) {
-        uint32_t home = ix->entries[i].hash & mask;
-
-        /* An entry may fill the hole if its home is not after the hole. */
-        if (((i - home) & mask) >= ((i - hole) & mask)) {
-            ix->entries[hole] = ix->entries[i];
-            hole = i;
-        }
-    }
-    ix->entries[hole] = (struct kahu__index_entry){0, 0};
+    kahu__assume(ids != NULL);
+    assert(ids->ids[grain] != 0);
+    ids->ids[grain] = 0;
     ix->count--;
+    if (--ids->live > 0)
+        return;
+    ix->empty++;
     index_shrink(ix);
+}
+
+void kahu__index_each(const struct kahu__index *ix,
+                      void (*fn)(void *ud, uint32_t id), void *ud) {
+    for (uint32_t i = 0; i < ix->capacity; i++) {
+        const struct kahu__index_ids *ids = ix->spans[i].ids;
+
+        for (uint32_t grain = 0; ids != NULL && grain < INDEX_GRAINS; grain++)
+            if (ids->ids[grain] != 0)
+                fn(ud, ids->ids[grain]);
+    }
 }

@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * index.h - a hash index: from a hash to the ids of things kept elsewhere.
+ * index.h - from the addresses of objects to ids.
  *
- * An entry is eight bytes (hash and id); the things themselves are looked at
- * only when the whole hash agrees, to make sure.
+ * Objects that are alike lie side by side in memory, and who made them one
+ * after another looks them up one after another. So there are no hashed
+ * entries all over a table but a small array of ids for each span of memory
+ * that has such objects, in the order of their addresses: neighbours share a
+ * cache line, and only the spans are hashed.
  *
  * Invariants
- *   (1) Open addressing, linear probing, capacity a power of two or 0, at
- *       most 7/8 full.
- *   (2) No gap between an entry's home and its place, so a search ends at the
- *       first empty entry; removal moves the followers back.
- *   (3) id 0 is an empty entry; no id is in the index twice.
+ *   (1) An object is at least INDEX_GRAIN bytes long, so that no two of them
+ *       begin in the same grain; threads of Luau have twice that.
+ *   (2) spans: open addressing, linear probing, capacity a power of two or 0,
+ *       at most 3/4 full. A span stays where it is until all are placed anew.
+ *   (3) id 0 is no id. `live` of a span counts its ids, `empty` the spans that
+ *       have none, and `count` all ids.
  */
 #ifndef KAHU_BASE_INDEX_H
 #define KAHU_BASE_INDEX_H
@@ -20,41 +24,47 @@
 
 #include "alloc.h"
 
-struct kahu__index_entry {
-    uint32_t hash;
-    uint32_t id; /* 0: empty */
+#define INDEX_GRAIN 64
+#define INDEX_GRAINS 64 /* in a span */
+
+struct kahu__index_ids {
+    uint32_t live;
+    uint32_t ids[INDEX_GRAINS];
+};
+
+struct kahu__index_span {
+    uintptr_t number;            /* of the span of memory */
+    struct kahu__index_ids *ids; /* NULL: an empty place */
 };
 
 struct kahu__index {
-    struct kahu__index_entry *entries;
+    struct kahu__index_span *spans;
     uint32_t capacity;
+    uint32_t used;  /* places of spans */
+    uint32_t empty; /* of these, without an id */
     uint32_t count;
     struct kahu__alloc *alloc;
 };
 
-/* Is the thing of this id the one the caller looks for? */
-typedef bool (*kahu__index_same_fn)(const void *ud, uint32_t id);
-
-/* A well-mixed hash of a pointer. */
-uint32_t kahu__index_hash(const void *ptr);
-
 void kahu__index_init(struct kahu__index *ix, struct kahu__alloc *alloc);
 void kahu__index_deinit(struct kahu__index *ix);
 
-/* Makes room for one more; false when memory is out. */
-bool kahu__index_reserve(struct kahu__index *ix);
+/* The id of the object at ptr, or 0. */
+uint32_t kahu__index_get(const struct kahu__index *ix, const void *ptr);
 
-/* Adds id under hash; room was reserved and no such thing is in the index. */
-void kahu__index_add(struct kahu__index *ix, uint32_t hash, uint32_t id);
+/* Makes room for the object at ptr, until the next remove; false when memory is
+ * out. */
+bool kahu__index_reserve(struct kahu__index *ix, const void *ptr);
 
-/* The entry with this hash for which same says yes, or NULL. Lent until the
- * next add or remove; the caller may replace its id. */
-struct kahu__index_entry *kahu__index_find(const struct kahu__index *ix,
-                                           uint32_t hash,
-                                           kahu__index_same_fn same,
-                                           const void *ud);
+/* Adds the object with this id, or gives it another id. Room was reserved, or
+ * it is there. */
+void kahu__index_put(struct kahu__index *ix, const void *ptr, uint32_t id);
 
-/* Removes an entry that find returned. */
-void kahu__index_remove(struct kahu__index *ix, struct kahu__index_entry *e);
+/* Removes an object that is there. */
+void kahu__index_remove(struct kahu__index *ix, const void *ptr);
+
+/* Calls fn with all ids, `count` of them, in no order. */
+void kahu__index_each(const struct kahu__index *ix,
+                      void (*fn)(void *ud, uint32_t id), void *ud);
 
 #endif

@@ -225,20 +225,25 @@ static int threads_compare(const void *a, const void *b) {
     return kahu__seq_before(first, second) ? -1 : 1;
 }
 
+struct threads_list {
+    const kahu_sched *s;
+    struct kahu__thread_item *items;
+    size_t n;
+};
+
+static void threads_list_add(void *ud, uint32_t id) {
+    struct threads_list *l = ud;
+    const struct kahu__wake *w = kahu__wake_at(l->s, id);
+
+    l->items[l->n++] = (struct kahu__thread_item){w->co, w->seq};
+}
+
 /* One entry of the index is one thread, with its oldest wake. */
 void kahu__threads_list(const kahu_sched *s, struct kahu__thread_item *items) {
-    size_t n = 0;
+    struct threads_list l = {s, items, 0};
 
-    for (uint32_t i = 0; i < s->threads.capacity; i++) {
-        uint32_t id = s->threads.entries[i].id;
-        const struct kahu__wake *w;
-
-        if (id == 0)
-            continue;
-        w = kahu__wake_at(s, id);
-        items[n++] = (struct kahu__thread_item){w->co, w->seq};
-    }
-    qsort(items, n, sizeof(*items), threads_compare);
+    kahu__index_each(&s->threads, threads_list_add, &l);
+    qsort(items, l.n, sizeof(*items), threads_compare);
 }
 
 kahu_status kahu_cancel_all(kahu_sched *s) {

@@ -55,30 +55,11 @@ struct kahu__tracker {
 /* Finding                                                                  */
 /* ------------------------------------------------------------------------ */
 
-struct track_probe {
-    const struct kahu__tracker *t;
-    const lua_State *co;
-};
-
-static bool track_same(const void *ud, uint32_t number) {
-    const struct track_probe *probe = ud;
-
-    return probe->t->records[number - 1]->co == probe->co;
-}
-
-static struct kahu__index_entry *track_entry(const struct kahu__tracker *t,
-                                             const lua_State *co) {
-    struct track_probe probe = {t, co};
-
-    return kahu__index_find(&t->index, kahu__index_hash(co), track_same,
-                            &probe);
-}
-
 static struct track *track_find(const kahu_sched *s, const lua_State *co) {
     const struct kahu__tracker *t = s->tracker;
-    struct kahu__index_entry *e = t == NULL ? NULL : track_entry(t, co);
+    uint32_t number = t == NULL ? 0 : kahu__index_get(&t->index, co);
 
-    return e == NULL ? NULL : t->records[e->id - 1];
+    return number == 0 ? NULL : t->records[number - 1];
 }
 
 /* ------------------------------------------------------------------------ */
@@ -197,7 +178,7 @@ static struct track *track_new(kahu_sched *s, lua_State *co,
     struct track *r;
     uint32_t number;
 
-    if (!kahu__index_reserve(&t->index) ||
+    if (!kahu__index_reserve(&t->index, co) ||
         (number = records_number(s, t)) == 0 ||
         (r = kahu__calloc(&s->alloc, sizeof(*r))) == NULL)
         return NULL;
@@ -207,7 +188,7 @@ static struct track *track_new(kahu_sched *s, lua_State *co,
     r->since_ns = s->driver.now_ns(s->driver.ud);
     t->records[number - 1] = r;
     t->count++;
-    kahu__index_add(&t->index, kahu__index_hash(co), number);
+    kahu__index_put(&t->index, co, number);
     track_list(t, r);
     track_adopt(parent, r);
     return r;
@@ -222,7 +203,7 @@ static void track_free_label(kahu_sched *s, struct track *r) {
 static void track_free(kahu_sched *s, struct track *r) {
     struct kahu__tracker *t = s->tracker;
 
-    kahu__index_remove(&t->index, track_entry(t, r->co));
+    kahu__index_remove(&t->index, r->co);
     t->records[r->number - 1] = NULL;
     if (r->number - 1 < t->lowest)
         t->lowest = r->number - 1;

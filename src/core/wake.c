@@ -19,35 +19,14 @@ static struct kahu__value *value_at(const kahu_sched *s, uint32_t id) {
 /* The ring of a thread's wakes (W2)                                        */
 /* ------------------------------------------------------------------------ */
 
-struct ring_probe {
-    const kahu_sched *s;
-    const lua_State *co;
-};
-
-static bool ring_same(const void *ud, uint32_t id) {
-    const struct ring_probe *probe = (const struct ring_probe *)ud;
-
-    return kahu__wake_at(probe->s, id)->co == probe->co;
-}
-
-static struct kahu__index_entry *ring_find(const kahu_sched *s,
-                                           const lua_State *co) {
-    struct ring_probe probe = {s, co};
-
-    return kahu__index_find(&s->threads, kahu__index_hash(co), ring_same,
-                            &probe);
-}
-
 uint32_t kahu__thread_oldest(const kahu_sched *s, const lua_State *co) {
-    struct kahu__index_entry *e = ring_find(s, co);
-
-    return e == NULL ? 0 : e->id;
+    return kahu__index_get(&s->threads, co);
 }
 
 uint32_t kahu__thread_wakes(const kahu_sched *s, const lua_State *co) {
-    struct kahu__index_entry *e = ring_find(s, co);
+    uint32_t oldest = kahu__thread_oldest(s, co);
 
-    return e == NULL ? 0 : kahu__wake_at(s, e->id)->ring;
+    return oldest == 0 ? 0 : kahu__wake_at(s, oldest)->ring;
 }
 
 kahu_status kahu__wake_allowed(const kahu_sched *s, const lua_State *co) {
@@ -65,7 +44,7 @@ static void ring_add(kahu_sched *s, uint32_t id, struct kahu__wake *w) {
     if (oldest == 0) {
         w->newer = w->older = id;
         w->ring = 1;
-        kahu__index_add(&s->threads, kahu__index_hash(w->co), id);
+        kahu__index_put(&s->threads, w->co, id);
         return;
     }
     first = kahu__wake_at(s, oldest);
@@ -77,17 +56,19 @@ static void ring_add(kahu_sched *s, uint32_t id, struct kahu__wake *w) {
 }
 
 static void ring_remove(kahu_sched *s, uint32_t id, struct kahu__wake *w) {
-    struct kahu__index_entry *e = ring_find(s, w->co);
+    uint32_t oldest;
 
     if (w->newer == id) {
-        kahu__index_remove(&s->threads, e);
+        kahu__index_remove(&s->threads, w->co);
         return;
     }
-    if (e->id == id) {
-        e->id = w->newer;
-        kahu__wake_at(s, w->newer)->ring = w->ring;
+    oldest = kahu__thread_oldest(s, w->co);
+    if (oldest == id) {
+        oldest = w->newer;
+        kahu__index_put(&s->threads, w->co, oldest);
+        kahu__wake_at(s, oldest)->ring = w->ring;
     }
-    kahu__wake_at(s, e->id)->ring--;
+    kahu__wake_at(s, oldest)->ring--;
     kahu__wake_at(s, w->newer)->older = w->older;
     kahu__wake_at(s, w->older)->newer = w->newer;
 }
@@ -204,7 +185,7 @@ uint32_t kahu__wake_new(kahu_sched *s, lua_State *co, unsigned kind) {
     struct kahu__wake *w;
     uint32_t id;
 
-    if (!lua_checkstack(co, 1) || !kahu__index_reserve(&s->threads) ||
+    if (!lua_checkstack(co, 1) || !kahu__index_reserve(&s->threads, co) ||
         (s->tracker != NULL && !kahu__track_meet(s, co)))
         return 0;
     id = kahu__pool_take(&s->wakes);

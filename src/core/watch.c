@@ -35,36 +35,21 @@ static struct watch *watch_at(const kahu_sched *s, uint32_t id) {
 /* The chain of a thread                                                    */
 /* ------------------------------------------------------------------------ */
 
-struct watch_probe {
-    const kahu_sched *s;
-    const lua_State *co;
-};
-
-static bool watch_same(const void *ud, uint32_t id) {
-    const struct watch_probe *probe = ud;
-
-    return watch_at(probe->s, id)->co == probe->co;
-}
-
-static struct kahu__index_entry *watch_find(const kahu_sched *s,
-                                            const lua_State *co) {
-    struct watch_probe probe = {s, co};
-
-    return kahu__index_find(&s->watched, kahu__index_hash(co), watch_same,
-                            &probe);
+/* The oldest watch of co, or 0. */
+static uint32_t watch_first(const kahu_sched *s, const lua_State *co) {
+    return kahu__index_get(&s->watched, co);
 }
 
 /* Room in the index is reserved. */
 static void watch_add(kahu_sched *s, uint32_t id) {
     struct watch *w = watch_at(s, id);
-    struct kahu__index_entry *e = watch_find(s, w->co);
-    uint32_t last;
+    uint32_t last = watch_first(s, w->co);
 
-    if (e == NULL) {
-        kahu__index_add(&s->watched, kahu__index_hash(w->co), id);
+    if (last == 0) {
+        kahu__index_put(&s->watched, w->co, id);
         return;
     }
-    for (last = e->id; watch_at(s, last)->next != 0;)
+    while (watch_at(s, last)->next != 0)
         last = watch_at(s, last)->next;
     watch_at(s, last)->next = id;
 }
@@ -72,17 +57,13 @@ static void watch_add(kahu_sched *s, uint32_t id) {
 /* Takes the watch out of its chain; before is the one ahead of it, or 0. */
 static void watch_remove(kahu_sched *s, uint32_t id, uint32_t before) {
     struct watch *w = watch_at(s, id);
-    struct kahu__index_entry *e;
 
-    if (before != 0) {
+    if (before != 0)
         watch_at(s, before)->next = w->next;
-        return;
-    }
-    e = watch_find(s, w->co);
-    if (w->next != 0)
-        e->id = w->next;
+    else if (w->next != 0)
+        kahu__index_put(&s->watched, w->co, w->next);
     else
-        kahu__index_remove(&s->watched, e);
+        kahu__index_remove(&s->watched, w->co);
 }
 
 /* ------------------------------------------------------------------------ */
@@ -144,7 +125,7 @@ kahu_status kahu_watch(kahu_sched *s, lua_State *co, kahu_watch_fn fn, void *ud,
     status = watch_check(s, co, fn);
     if (status != KAHU_OK)
         return status;
-    if (!lua_checkstack(co, 1) || !kahu__index_reserve(&s->watched) ||
+    if (!lua_checkstack(co, 1) || !kahu__index_reserve(&s->watched, co) ||
         (id = kahu__pool_take(&s->watches)) == 0)
         return KAHU_ENOMEM;
     kahu__hold(s, co);
@@ -159,12 +140,10 @@ kahu_status kahu_watch(kahu_sched *s, lua_State *co, kahu_watch_fn fn, void *ud,
 
 kahu_status kahu_unwatch(kahu_sched *s, lua_State *co, kahu_watch_fn fn,
                          void *ud) {
-    struct kahu__index_entry *e;
     uint32_t before = 0;
 
     KAHU__LOOP_ONLY(s);
-    e = watch_find(s, co);
-    for (uint32_t id = e == NULL ? 0 : e->id; id != 0;) {
+    for (uint32_t id = watch_first(s, co); id != 0;) {
         const struct watch *w = watch_at(s, id);
 
         if (w->fn == fn && w->ud == ud) {
@@ -201,13 +180,11 @@ static int watch_tell(lua_State *L, void *ud) {
 bool kahu__watch_ended(kahu_sched *s, const struct kahu__told *told) {
     struct watch_call call = {.told = told};
     uint64_t end = s->next_watch;
-    struct kahu__index_entry *e;
+    uint32_t id;
 
     while (s->watches.live > 0 &&
-           (e = watch_find(s, told->feedback.co)) != NULL &&
-           watch_at(s, e->id)->seq < end) {
-        uint32_t id = e->id;
-
+           (id = watch_first(s, told->feedback.co)) != 0 &&
+           watch_at(s, id)->seq < end) {
         call.watch = *watch_at(s, id);
         watch_remove(s, id, 0);
         kahu__hooks_call(s, watch_tell, &call);
@@ -217,17 +194,15 @@ bool kahu__watch_ended(kahu_sched *s, const struct kahu__told *told) {
 }
 
 bool kahu__watched(const kahu_sched *s, const lua_State *co) {
-    return s->watches.live > 0 && watch_find(s, co) != NULL;
+    return s->watches.live > 0 && watch_first(s, co) != 0;
 }
 
 void kahu__watch_ended_last(kahu_sched *s, const struct kahu__told *told) {
-    struct kahu__index_entry *e;
+    uint32_t id;
 
     (void)kahu__watch_ended(s, told);
     while (s->watches.live > 0 &&
-           (e = watch_find(s, told->feedback.co)) != NULL) {
-        uint32_t id = e->id;
-
+           (id = watch_first(s, told->feedback.co)) != 0) {
         watch_remove(s, id, 0);
         watch_free(s, id);
     }
