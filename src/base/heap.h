@@ -2,8 +2,9 @@
 /*
  * heap.h - a min-heap of ids ordered by key, equal keys by the owner's rule.
  *
- * Four children a node and keys beside the ids: a sift reads one cache line a
- * level and touches the things themselves only to tell them where they are.
+ * Four children a node, and their keys side by side: a sift reads half a cache
+ * line a level, and touches the things themselves only to tell them where they
+ * are.
  *
  * Invariants
  *   (1) No item goes before its parent: parent of i is (i - 1) / 4.
@@ -18,11 +19,6 @@
 
 #include "alloc.h"
 
-struct kahu__heap_item {
-    uint64_t key;
-    uint32_t id;
-};
-
 /* What the heap asks of the owner of the ids. */
 struct kahu__heap_owner {
     void *ud;
@@ -33,7 +29,8 @@ struct kahu__heap_owner {
 };
 
 struct kahu__heap {
-    struct kahu__heap_item *items;
+    uint64_t *keys; /* by place; with the ids behind them in one block */
+    uint32_t *ids;
     uint32_t count;
     uint32_t capacity;
     struct kahu__alloc *alloc;
@@ -47,11 +44,13 @@ void kahu__heap_deinit(struct kahu__heap *h);
 /* Makes room for one more; false when memory is out. */
 bool kahu__heap_reserve(struct kahu__heap *h);
 
-/* Room was reserved. */
+/* Room was reserved; id is not 0. */
 void kahu__heap_push(struct kahu__heap *h, uint64_t key, uint32_t id);
 
-/* The first item, or NULL when the heap is empty. Lent until the next call. */
-const struct kahu__heap_item *kahu__heap_first(const struct kahu__heap *h);
+/* The first id, or 0 when the heap is empty. */
+static inline uint32_t kahu__heap_first(const struct kahu__heap *h) {
+    return h->count == 0 ? 0 : h->ids[0];
+}
 
 /* Removes the item at place, as owner.placed told it. */
 void kahu__heap_remove(struct kahu__heap *h, uint32_t place);

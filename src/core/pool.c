@@ -35,6 +35,12 @@ static size_t chunk_size(const struct kahu__pool *p) {
     return sizeof(struct kahu__chunk) + POOL_CHUNK * p->item_size;
 }
 
+/* Of a free place: the next one. */
+static uint64_t *chunk_link(const struct kahu__pool *p, struct kahu__chunk *c,
+                            uint32_t place) {
+    return c->items + place * (p->item_size / sizeof(uint64_t));
+}
+
 static int chunk_make_table(lua_State *L, void *ud) {
     struct kahu__chunk *c = ud;
 
@@ -88,7 +94,7 @@ static struct kahu__chunk *chunk_new(struct kahu__pool *p) {
 
     c->number = number;
     for (uint32_t i = 0; i < POOL_CHUNK; i++)
-        c->link[i] = (uint16_t)(i + 1);
+        *chunk_link(p, c, i) = i + 1;
     p->chunks[number] = c;
     p->empty++;
     partial_add(p, c);
@@ -129,7 +135,7 @@ uint32_t kahu__pool_take(struct kahu__pool *p) {
         return 0;
 
     place = c->free;
-    c->free = c->link[place];
+    c->free = (uint32_t)*chunk_link(p, c, place);
     if (c->free == POOL_CHUNK)
         partial_remove(p, c);
     if (c->live++ == 0)
@@ -147,7 +153,7 @@ void kahu__pool_give(struct kahu__pool *p, uint32_t id) {
 
     if (c->free == POOL_CHUNK)
         partial_add(p, c);
-    c->link[place] = (uint16_t)c->free;
+    *chunk_link(p, c, place) = c->free;
     c->free = place;
     p->live--;
     if (--c->live > 0)

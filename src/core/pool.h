@@ -33,11 +33,11 @@ struct kahu__chunk {
     struct kahu__chunk *next; /* in `partial`; see invariant (2) */
     struct kahu__chunk *prev;
     uint32_t number;
-    uint32_t live;             /* places in use */
-    uint32_t free;             /* first free place; POOL_CHUNK when none */
-    int table;                 /* registry reference of the Luau table */
-    uint16_t link[POOL_CHUNK]; /* next free place, of a free place */
-    uint64_t items[];          /* POOL_CHUNK records */
+    uint32_t live; /* places in use */
+    uint32_t free; /* first free place; POOL_CHUNK when none */
+    int table;     /* registry reference of the Luau table */
+    uint64_t
+        items[]; /* POOL_CHUNK records; a free one holds the next's place */
 };
 
 struct kahu__pool {

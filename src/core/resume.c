@@ -25,7 +25,7 @@ static void resume_cancel_asked(kahu_sched *s, lua_State *co) {
     do {
         struct kahu__wake *w = kahu__wake_at(s, id);
 
-        if (w->kind == KAHU__CANCEL && w->where != KAHU__TIMED) {
+        if (w->kind == KAHU__CANCEL && !kahu__is_timed(w)) {
             kahu__cancel_now(s, co);
             return;
         }

@@ -320,12 +320,12 @@ static void sched_unlink_list(kahu_sched *s, enum kahu__list_name name) {
  * timers. All are put together first, so that what callbacks make meanwhile is
  * not among them. */
 void kahu__unlink_all(kahu_sched *s) {
-    const struct kahu__heap_item *first;
+    uint32_t first;
 
     for (int name = 0; name < KAHU__UNLINKING; name++)
         sched_unlink_list(s, (enum kahu__list_name)name);
-    while ((first = kahu__heap_first(&s->timers)) != NULL)
-        kahu__timer_to_list(s, first->id, KAHU__UNLINKING);
+    while ((first = kahu__timers_first(s)) != 0)
+        kahu__timer_to_list(s, first, KAHU__UNLINKING);
     while (s->lists[KAHU__UNLINKING].first != 0)
         kahu__cancel_wake(s, s->lists[KAHU__UNLINKING].first);
 }

@@ -40,6 +40,7 @@
 enum kahu__where {
     KAHU__NOWHERE, /* being made or being delivered */
     KAHU__TIMED,   /* s->timers */
+    KAHU__IN_LANE, /* s->lanes[list] */
     KAHU__LISTED   /* s->lists[list] */
 };
 
@@ -64,17 +65,18 @@ struct kahu__wake {
         } values;
         struct kahu__op *op; /* OPERATION */
     } u;
-    uint32_t newer; /* ring of the wakes of co */
+    uint64_t deadline_ns; /* TIMED, IN_LANE */
+    uint32_t newer;       /* ring of the wakes of co */
     uint32_t older;
-    uint32_t next; /* LISTED: neighbours in the list */
+    uint32_t next; /* LISTED, IN_LANE: neighbours in the list */
     union {
-        uint32_t prev;  /* LISTED */
+        uint32_t prev;  /* LISTED, IN_LANE */
         uint32_t place; /* TIMED: in the heap */
     } at;
     uint32_t ring;  /* of the oldest of a thread: how many there are */
     uint8_t kind;   /* kahu_kind, or KAHU__CANCEL */
     uint8_t where;  /* enum kahu__where */
-    uint8_t list;   /* LISTED: enum kahu__list_name */
+    uint8_t list;   /* LISTED: enum kahu__list_name; IN_LANE: which */
     bool preloaded; /* u.values.count values were pushed on co (M4) */
 };
 
@@ -92,6 +94,8 @@ enum kahu__list_name {
     KAHU__UNLINKING, /* being ended by kahu_clear() or kahu_close() */
     KAHU__LISTS
 };
+
+#define KAHU__LANES 32 /* see lanes.c */
 
 /* ------------------------------------------------------------------------ */
 /* Operations                                                               */
@@ -174,7 +178,9 @@ struct kahu_sched {
     struct kahu__pool wakes;
     struct kahu__pool values;   /* struct kahu__value, beside a Luau value */
     struct kahu__index threads; /* lua_State * -> its oldest wake */
-    struct kahu__heap timers;
+    struct kahu__heap timers;   /* those that are in no lane */
+    struct kahu__list lanes[KAHU__LANES];
+    uint32_t lanes_used; /* a bit for each that is not empty */
     struct kahu__list lists[KAHU__LISTS];
     uint64_t next_seq;
     lua_CFunction wait_function; /* strict wakes: what waiting threads are in */
@@ -378,6 +384,11 @@ void kahu__values_take(kahu_sched *s, uint32_t first, lua_State *co);
 /* Unlinks the wake from wherever it is and frees it with all it holds. */
 void kahu__wake_free(kahu_sched *s, uint32_t id);
 
+/* Appends a wake to any list, and takes it out; what `where` says is the
+ * caller's. */
+void kahu__list_link(kahu_sched *s, struct kahu__list *l, uint32_t id);
+void kahu__list_unlink(kahu_sched *s, struct kahu__list *l, uint32_t id);
+
 void kahu__list_append(kahu_sched *s, enum kahu__list_name name, uint32_t id);
 void kahu__list_remove(kahu_sched *s, uint32_t id);
 
@@ -460,6 +471,23 @@ bool kahu__flush(kahu_sched *s);
 /* Would a task.defer now go deeper than strict_defer_depth allows? */
 bool kahu__too_deep(const kahu_sched *s);
 
+/* --- lanes.c ------------------------------------------------------------- */
+
+static inline bool kahu__is_timed(const struct kahu__wake *w) {
+    return w->where == KAHU__TIMED || w->where == KAHU__IN_LANE;
+}
+
+/* Adds a wake that is due at deadline_ns, delay_ns from now. Room in the heap
+ * is reserved. */
+void kahu__timers_add(kahu_sched *s, uint32_t id, uint64_t deadline_ns,
+                      uint64_t delay_ns);
+
+/* Takes out a wake that is timed. */
+void kahu__timers_remove(kahu_sched *s, uint32_t id);
+
+/* The one that is due first, or 0. */
+uint32_t kahu__timers_first(const kahu_sched *s);
+
 /* --- timer.c ------------------------------------------------------------- */
 
 /* Delays co with the top nargs values of L, which stay there. */
@@ -471,8 +499,7 @@ kahu_status kahu__wait(kahu_sched *s, lua_State *L, uint64_t duration_ns,
                        lua_CFunction self);
 
 /* Starts a wake; room in the heap is reserved. */
-void kahu__timer_start(kahu_sched *s, uint32_t id, uint64_t delay_ns,
-                       uint64_t least_ns);
+void kahu__timer_start(kahu_sched *s, uint32_t id, uint64_t delay_ns);
 
 /* Moves a timer to a list. */
 void kahu__timer_to_list(kahu_sched *s, uint32_t id, enum kahu__list_name name);

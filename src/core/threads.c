@@ -209,7 +209,7 @@ kahu_status kahu_cancel_after(kahu_sched *s, lua_State *co, uint64_t delay_ns) {
         (id = kahu__wake_new(s, co, KAHU__CANCEL)) == 0)
         return KAHU_ENOMEM;
     s->deadlines++;
-    kahu__timer_start(s, id, delay_ns, 0);
+    kahu__timer_start(s, id, delay_ns);
     kahu__chain_update(s);
     return KAHU_OK;
 }

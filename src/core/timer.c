@@ -7,7 +7,7 @@
 #include "sched.h"
 
 /* ------------------------------------------------------------------------ */
-/* Order: (deadline, sequence)                                              */
+/* The heap of those in no lane                                             */
 /* ------------------------------------------------------------------------ */
 
 bool kahu__timer_before(void *ud, uint32_t a, uint32_t b) {
@@ -24,28 +24,24 @@ void kahu__timer_placed(void *ud, uint32_t id, uint32_t place) {
 /* Making                                                                   */
 /* ------------------------------------------------------------------------ */
 
-/* Beyond the clock's range is never (S5.3). */
-static uint64_t timer_deadline(uint64_t now, uint64_t duration_ns,
-                               uint64_t least_ns) {
-    if (duration_ns < least_ns)
-        duration_ns = least_ns;
-    return duration_ns >= KAHU_NEVER_NS - now ? KAHU_NEVER_NS
-                                              : now + duration_ns;
-}
-
 /* Room in the heap is reserved before the wake is made: from then on nothing
- * can fail. */
-static void timer_push(kahu_sched *s, uint32_t id, uint64_t deadline_ns) {
-    kahu__heap_push(&s->timers, deadline_ns, id);
-    kahu__wake_at(s, id)->where = KAHU__TIMED;
+ * can fail. A deadline beyond the clock's range is never (S5.3). */
+static void timer_push(kahu_sched *s, uint32_t id, uint64_t now,
+                       uint64_t delay_ns) {
+    uint64_t deadline_ns =
+        delay_ns >= KAHU_NEVER_NS - now ? KAHU_NEVER_NS : now + delay_ns;
+
+    kahu__timers_add(s, id, deadline_ns, delay_ns);
     kahu__changed(s);
 }
 
-void kahu__timer_start(kahu_sched *s, uint32_t id, uint64_t delay_ns,
-                       uint64_t least_ns) {
-    uint64_t now = s->driver.now_ns(s->driver.ud);
+static uint64_t timer_least(const kahu_sched *s, uint64_t delay_ns) {
+    return delay_ns < s->options.min_wait_ns ? s->options.min_wait_ns
+                                             : delay_ns;
+}
 
-    timer_push(s, id, timer_deadline(now, delay_ns, least_ns));
+void kahu__timer_start(kahu_sched *s, uint32_t id, uint64_t delay_ns) {
+    timer_push(s, id, s->driver.now_ns(s->driver.ud), delay_ns);
 }
 
 kahu_status kahu__wait(kahu_sched *s, lua_State *L, uint64_t duration_ns,
@@ -61,7 +57,7 @@ kahu_status kahu__wait(kahu_sched *s, lua_State *L, uint64_t duration_ns,
         return KAHU_ENOMEM;
     s->wait_function = self;
     kahu__wake_at(s, id)->u.start_ns = now;
-    timer_push(s, id, timer_deadline(now, duration_ns, s->options.min_wait_ns));
+    timer_push(s, id, now, timer_least(s, duration_ns));
     return KAHU_OK;
 }
 
@@ -75,7 +71,7 @@ kahu_status kahu__delay(kahu_sched *s, lua_State *co, lua_State *L, int nargs,
     if (!kahu__heap_reserve(&s->timers) ||
         (id = kahu__wake_make(s, co, KAHU_DELAY, L, nargs)) == 0)
         return KAHU_ENOMEM;
-    kahu__timer_start(s, id, delay_ns, s->options.min_wait_ns);
+    kahu__timer_start(s, id, timer_least(s, delay_ns));
     return KAHU_OK;
 }
 
@@ -94,39 +90,35 @@ static bool timer_is_of_this_cycle(const kahu_sched *s, uint32_t id) {
  */
 void kahu__timer_collect(kahu_sched *s) {
     uint64_t now = s->driver.now_ns(s->driver.ud);
-    const struct kahu__heap_item *first;
+    uint32_t first;
 
-    while ((first = kahu__heap_first(&s->timers)) != NULL) {
-        uint32_t id = first->id;
+    while ((first = kahu__timers_first(s)) != 0) {
+        uint64_t deadline_ns = kahu__wake_at(s, first)->deadline_ns;
 
-        if (first->key > now || first->key == KAHU_NEVER_NS ||
-            timer_is_of_this_cycle(s, id))
+        if (deadline_ns > now || deadline_ns == KAHU_NEVER_NS ||
+            timer_is_of_this_cycle(s, first))
             break;
-        kahu__timer_to_list(s, id, KAHU__DUE);
+        kahu__timer_to_list(s, first, KAHU__DUE);
     }
 }
 
 void kahu__timer_to_list(kahu_sched *s, uint32_t id,
                          enum kahu__list_name name) {
-    struct kahu__wake *w = kahu__wake_at(s, id);
-
-    kahu__heap_remove(&s->timers, w->at.place);
-    w->where = KAHU__NOWHERE;
-    s->deadlines -= w->kind == KAHU__CANCEL;
+    kahu__timers_remove(s, id);
     kahu__list_append(s, name, id);
 }
 
 void kahu__timer_purge(kahu_sched *s) {
-    const struct kahu__heap_item *first;
+    uint32_t first;
 
-    while ((first = kahu__heap_first(&s->timers)) != NULL &&
-           kahu__is_dead(s->work, kahu__wake_at(s, first->id)->co))
-        kahu__drop(s, first->id);
+    while ((first = kahu__timers_first(s)) != 0 &&
+           kahu__is_dead(s->work, kahu__wake_at(s, first)->co))
+        kahu__drop(s, first);
 }
 
 uint64_t kahu_next_deadline_ns(const kahu_sched *s) {
-    const struct kahu__heap_item *first = kahu__heap_first(&s->timers);
+    uint32_t first = kahu__timers_first(s);
 
     KAHU__LOOP_ONLY(s);
-    return first == NULL ? KAHU_NEVER_NS : first->key;
+    return first == 0 ? KAHU_NEVER_NS : kahu__wake_at(s, first)->deadline_ns;
 }

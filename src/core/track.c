@@ -358,8 +358,8 @@ static void info_wakes(const kahu_sched *s, kahu_thread_info *info) {
         if (w->kind == KAHU__CANCEL)
             continue;
         info->waits_for = (kahu_kind)w->kind;
-        if (w->where == KAHU__TIMED)
-            info->deadline_ns = s->timers.items[w->at.place].key;
+        if (kahu__is_timed(w))
+            info->deadline_ns = w->deadline_ns;
         return;
     }
 }

@@ -60,16 +60,45 @@ static size_t verify_list(const kahu_sched *s, int name) {
     return count;
 }
 
-static size_t verify_timers(const kahu_sched *s) {
+static size_t verify_heap(const kahu_sched *s) {
     for (uint32_t i = 0; i < s->timers.count; i++) {
-        const struct kahu__wake *w = kahu__wake_at(s, s->timers.items[i].id);
+        const struct kahu__wake *w = kahu__wake_at(s, s->timers.ids[i]);
 
         assert(w->where == KAHU__TIMED && w->at.place == i);
-        assert(s->timers.items[i == 0 ? 0 : (i - 1) / 4].key <=
-               s->timers.items[i].key);
-        verify_wake(s, s->timers.items[i].id);
+        assert(w->deadline_ns == s->timers.keys[i]);
+        assert(s->timers.keys[i == 0 ? 0 : (i - 1) / 4] <= s->timers.keys[i]);
+        verify_wake(s, s->timers.ids[i]);
     }
     return s->timers.count;
+}
+
+static size_t verify_lane(const kahu_sched *s, unsigned lane) {
+    size_t count = 0;
+    uint32_t before = 0;
+
+    for (uint32_t id = s->lanes[lane].first; id != 0;
+         id = kahu__wake_at(s, id)->next) {
+        const struct kahu__wake *w = kahu__wake_at(s, id);
+
+        assert(w->where == KAHU__IN_LANE && w->list == lane);
+        assert(w->at.prev == before);
+        assert(before == 0 ||
+               kahu__wake_at(s, before)->deadline_ns <= w->deadline_ns);
+        verify_wake(s, id);
+        before = id;
+        count++;
+    }
+    assert(s->lanes[lane].last == before);
+    assert((s->lanes_used >> lane & 1) == (count > 0));
+    return count;
+}
+
+static size_t verify_timers(const kahu_sched *s) {
+    size_t count = verify_heap(s);
+
+    for (unsigned lane = 0; lane < KAHU__LANES; lane++)
+        count += verify_lane(s, lane);
+    return count;
 }
 
 void kahu__verify(const kahu_sched *s) {

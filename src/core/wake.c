@@ -125,13 +125,9 @@ void kahu__values_take(kahu_sched *s, uint32_t first, lua_State *co) {
 /* Lists                                                                    */
 /* ------------------------------------------------------------------------ */
 
-void kahu__list_append(kahu_sched *s, enum kahu__list_name name, uint32_t id) {
-    struct kahu__list *l = &s->lists[name];
+void kahu__list_link(kahu_sched *s, struct kahu__list *l, uint32_t id) {
     struct kahu__wake *w = kahu__wake_at(s, id);
 
-    assert(w->where == KAHU__NOWHERE);
-    w->where = KAHU__LISTED;
-    w->list = (uint8_t)name;
     w->next = 0;
     w->at.prev = l->last;
     if (l->last != 0)
@@ -141,11 +137,9 @@ void kahu__list_append(kahu_sched *s, enum kahu__list_name name, uint32_t id) {
     l->last = id;
 }
 
-void kahu__list_remove(kahu_sched *s, uint32_t id) {
-    struct kahu__wake *w = kahu__wake_at(s, id);
-    struct kahu__list *l = &s->lists[w->list];
+void kahu__list_unlink(kahu_sched *s, struct kahu__list *l, uint32_t id) {
+    const struct kahu__wake *w = kahu__wake_at(s, id);
 
-    assert(w->where == KAHU__LISTED);
     if (w->next != 0)
         kahu__wake_at(s, w->next)->at.prev = w->at.prev;
     else
@@ -154,6 +148,22 @@ void kahu__list_remove(kahu_sched *s, uint32_t id) {
         kahu__wake_at(s, w->at.prev)->next = w->next;
     else
         l->first = w->next;
+}
+
+void kahu__list_append(kahu_sched *s, enum kahu__list_name name, uint32_t id) {
+    struct kahu__wake *w = kahu__wake_at(s, id);
+
+    assert(w->where == KAHU__NOWHERE);
+    w->where = KAHU__LISTED;
+    w->list = (uint8_t)name;
+    kahu__list_link(s, &s->lists[name], id);
+}
+
+void kahu__list_remove(kahu_sched *s, uint32_t id) {
+    struct kahu__wake *w = kahu__wake_at(s, id);
+
+    assert(w->where == KAHU__LISTED);
+    kahu__list_unlink(s, &s->lists[w->list], id);
     w->where = KAHU__NOWHERE;
 }
 
@@ -247,8 +257,8 @@ static void wake_unlink(kahu_sched *s, uint32_t id, struct kahu__wake *w) {
     case KAHU__NOWHERE:
         break;
     case KAHU__TIMED:
-        kahu__heap_remove(&s->timers, w->at.place);
-        s->deadlines -= w->kind == KAHU__CANCEL;
+    case KAHU__IN_LANE:
+        kahu__timers_remove(s, id);
         break;
     case KAHU__LISTED:
         kahu__list_remove(s, id);

@@ -144,7 +144,7 @@ static void no_memory_is_told(void **state) {
 
     (void)state;
     kahu__alloc_init(&a, unit_alloc, &fails);
-    kahu__index_init(&ix, memory);
+    kahu__index_init(&ix, &a);
     assert_false(kahu__index_reserve(&ix, memory));
     assert_int_equal(kahu__index_get(&ix, memory), 0);
     fails = false;

@@ -43,6 +43,34 @@ static void random_timers_fire_in_order(void **state) {
     host_close(&h);
 }
 
+/* The same for a few durations, many of each, some of them cancelled: such have
+ * lanes, and what is out of order there has the heap. */
+static void lanes_and_heap_are_one_order(void **state) {
+    struct host h;
+
+    (void)state;
+    host_open(&h, NULL);
+    host_global(&h, "fired", on_fired);
+    count = 0;
+    host_run(&h, "local durations = {10, 10, 70, 400, 3, 11}\n"
+                 "local n, threads = 1, {}\n"
+                 "for i = 1, 500 do n = n * 16807 % 2147483647\n"
+                 "  local ms = durations[1 + n % #durations]\n"
+                 "  threads[i] = task.delay(ms / 1000, fired, ms, i) end\n"
+                 "for i = 1, 500, 3 do task.cancel(threads[i]) end");
+    assert_true(h.s->timers.count > 50);
+    assert_true((h.s->lanes_used & (h.s->lanes_used - 1)) != 0);
+    kahu__verify(h.s);
+    assert_true(kahu_stepped_run(h.m) >= TIMERS - TIMERS / 3 - 1);
+    assert_int_equal(count, TIMERS - TIMERS / 3 - 1);
+    for (int i = 1; i < count; i++)
+        assert_true(fired[i - 1].deadline_ns < fired[i].deadline_ns ||
+                    (fired[i - 1].deadline_ns == fired[i].deadline_ns &&
+                     fired[i - 1].order < fired[i].order));
+    assert_int_equal(h.s->lanes_used, 0);
+    host_close(&h);
+}
+
 /* S5.1 S5.5: a frame that begins after the deadline, made in that very cycle,
  * does not fire it; the next one does. */
 static void a_timer_never_fires_in_its_cycle(void **state) {
@@ -99,6 +127,7 @@ static void beyond_the_clock_is_never(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_timers_fire_in_order),
+        cmocka_unit_test(lanes_and_heap_are_one_order),
         cmocka_unit_test(a_timer_never_fires_in_its_cycle),
         cmocka_unit_test(the_dead_do_not_hold_the_first_place),
         cmocka_unit_test(beyond_the_clock_is_never),

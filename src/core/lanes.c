@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lanes.c - what is timed, the earliest first.
+ *
+ * Programs sleep for the same time again and again, so most deadlines are made
+ * in the order in which they come. A lane is a first-in first-out list of such,
+ * one for each power of two of the durations: a wake whose deadline is not
+ * before the last one's of its lane stands behind it, at no cost. All others
+ * are in the heap. The earliest is the first of the heap or of a lane.
+ */
+#include "../base/common.h"
+#include "sched.h"
+
+/* Up to 65 us is in the first lane, over 39 hours in the last. */
+#define LANE_SHIFT 16
+
+static unsigned lane_of(uint64_t delay_ns) {
+    uint64_t rest = delay_ns >> LANE_SHIFT;
+    unsigned lane = 0;
+
+    while (rest != 0 && lane < KAHU__LANES - 1) {
+        rest >>= 1;
+        lane++;
+    }
+    return lane;
+}
+
+/* Is the end of the lane a place for this deadline? */
+static bool lane_takes(const kahu_sched *s, const struct kahu__list *l,
+                       uint64_t deadline_ns) {
+    return l->last == 0 ||
+           kahu__wake_at(s, l->last)->deadline_ns <= deadline_ns;
+}
+
+void kahu__timers_add(kahu_sched *s, uint32_t id, uint64_t deadline_ns,
+                      uint64_t delay_ns) {
+    unsigned lane = lane_of(delay_ns);
+    struct kahu__wake *w = kahu__wake_at(s, id);
+
+    assert(w->where == KAHU__NOWHERE);
+    w->deadline_ns = deadline_ns;
+    if (!lane_takes(s, &s->lanes[lane], deadline_ns)) {
+        w->where = KAHU__TIMED;
+        kahu__heap_push(&s->timers, deadline_ns, id);
+        return;
+    }
+    w->where = KAHU__IN_LANE;
+    w->list = (uint8_t)lane;
+    kahu__list_link(s, &s->lanes[lane], id);
+    s->lanes_used |= UINT32_C(1) << lane;
+}
+
+void kahu__timers_remove(kahu_sched *s, uint32_t id) {
+    struct kahu__wake *w = kahu__wake_at(s, id);
+
+    assert(kahu__is_timed(w));
+    if (w->where == KAHU__TIMED) {
+        kahu__heap_remove(&s->timers, w->at.place);
+    } else {
+        kahu__list_unlink(s, &s->lanes[w->list], id);
+        if (s->lanes[w->list].first == 0)
+            s->lanes_used &= ~(UINT32_C(1) << w->list);
+    }
+    w->where = KAHU__NOWHERE;
+    s->deadlines -= w->kind == KAHU__CANCEL;
+}
+
+/* Order: (deadline, sequence). */
+static bool timers_before(const kahu_sched *s, uint32_t a, uint32_t b) {
+    const struct kahu__wake *first = kahu__wake_at(s, a);
+    const struct kahu__wake *second = kahu__wake_at(s, b);
+
+    if (first->deadline_ns != second->deadline_ns)
+        return first->deadline_ns < second->deadline_ns;
+    return kahu__seq_before(first->seq, second->seq);
+}
+
+uint32_t kahu__timers_first(const kahu_sched *s) {
+    uint32_t first = kahu__heap_first(&s->timers);
+    uint32_t used = s->lanes_used;
+
+    for (unsigned lane = 0; used != 0; lane++, used >>= 1) {
+        uint32_t id = s->lanes[lane].first;
+
+        if ((used & 1) != 0 && (first == 0 || timers_before(s, id, first)))
+            first = id;
+    }
+    return first;
+}
