@@ -37,6 +37,8 @@ static const char options_help[] =
     "  -g0 -g1 -g2            debug information (1)\n"
     "      --codegen          compile to native code where supported\n"
     "      --virtual-time     do not wait: jump from deadline to deadline\n"
+    "      --precise          deadlines to the microsecond, not the "
+    "millisecond\n"
     "      --min-wait SECONDS least time of task.wait and task.delay (0.001)\n"
     "      --strict-wakes     drop a wait that was resumed early\n"
     "      --preload          put values on a thread when it is scheduled\n"
@@ -118,6 +120,7 @@ static bool options_depth(const char *text, uint32_t *out) {
 enum {
     OPT_CODEGEN = 256,
     OPT_VIRTUAL_TIME,
+    OPT_PRECISE,
     OPT_MIN_WAIT,
     OPT_STRICT_WAKES,
     OPT_PRELOAD,
@@ -130,6 +133,7 @@ enum {
 static const struct option options_long[] = {
     {"codegen", no_argument, NULL, OPT_CODEGEN},
     {"virtual-time", no_argument, NULL, OPT_VIRTUAL_TIME},
+    {"precise", no_argument, NULL, OPT_PRECISE},
     {"min-wait", required_argument, NULL, OPT_MIN_WAIT},
     {"strict-wakes", no_argument, NULL, OPT_STRICT_WAKES},
     {"preload", no_argument, NULL, OPT_PRELOAD},
@@ -155,6 +159,8 @@ static bool options_set(struct options *o, int option) {
         return o->codegen = true;
     case OPT_VIRTUAL_TIME:
         return o->virtual_time = true;
+    case OPT_PRECISE:
+        return o->precise = true;
     case OPT_MIN_WAIT:
         return options_min_wait(optarg, &o->min_wait_ns);
     case OPT_STRICT_WAKES:

@@ -24,6 +24,7 @@ struct options {
     int debug;        /* -g */
     bool codegen;
     bool virtual_time;
+    bool precise;
     bool stats;
 
     uint64_t min_wait_ns; /* 0: the library's default */

@@ -151,6 +151,8 @@ static void run_close_loop(struct run *r) {
 static kahu_status run_make_driver(struct run *r, kahu_driver *driver) {
     if (r->options->virtual_time)
         return kahu_stepped_new(&r->stepped, driver);
+    if (r->options->precise)
+        return kahu_uv_precise_driver(driver, &r->loop);
     return kahu_uv_driver(driver, &r->loop);
 }
 

@@ -19,10 +19,10 @@ struct uv_loop_s;
  * Makes a driver on a loop the caller owns.
  *
  * It uses one timer and one async handle, unreferenced while nothing is
- * pending, so that uv_run() ends when all is done. Deadlines are rounded up to
- * libuv's milliseconds once, so that nothing fires early. After kahu_free()
- * run the loop once more: its handles close there. Until then the loop must
- * not be closed.
+ * pending, so that uv_run() ends when all is done. The time to a deadline is
+ * rounded up to libuv's milliseconds: nothing fires early, and on an idle
+ * machine about one millisecond late at most. After kahu_free() run the loop
+ * once more: its handles close there. Until then the loop must not be closed.
  *
  * @return KAHU_OK, KAHU_EINVAL (an argument is NULL), KAHU_ENOMEM, or
  *         KAHU_EDRIVER  libuv could not make its async handle
@@ -32,6 +32,19 @@ struct uv_loop_s;
  */
 KAHU_API KAHU_NODISCARD kahu_status kahu_uv_driver(kahu_driver *out,
                                                    struct uv_loop_s *loop);
+
+/**
+ * The same without the rounding: a timer of the system (timerfd) keeps the
+ * deadlines to the nanosecond, and on an idle machine a wait is about a tenth
+ * of a millisecond late at most. It takes a descriptor, and one or two system
+ * calls more for each step with timers.
+ *
+ * @return as kahu_uv_driver(); KAHU_EDRIVER also where the system is not Linux
+ *
+ * Owns: as kahu_uv_driver(). Thread: loop. Since 0.1.
+ */
+KAHU_API KAHU_NODISCARD kahu_status
+kahu_uv_precise_driver(kahu_driver *out, struct uv_loop_s *loop);
 
 /**
  * A plain C function as an asynchronous function for Luau: `run` is called on

@@ -161,6 +161,24 @@ class VirtualTime(program.ProgramTest):
         self.assertEqual(len(first.out.splitlines()), 400)
 
 
+class Precise(program.ProgramTest):
+    def test_nothing_is_early_and_the_order_is_the_same(self):
+        script = """
+        local start = os.clock()
+        for i = 1, 50 do
+            local due = i * 7 % 10 / 500
+            task.delay(due, function()
+                print(i, os.clock() - start >= due)
+            end)
+        end
+        print(task.wait(0.0303) >= 0.0303)
+        """
+        precise = self.run_lines("--precise", "-e", script)
+        self.assertEqual(len(precise), 51)
+        self.assertEqual(precise, self.run_lines("-e", script))
+        self.assertNotIn("false", "".join(precise))
+
+
 class Stats(program.ProgramTest):
     SCRIPT = """
     task.defer(function() end)

@@ -4,9 +4,12 @@
  */
 #define _POSIX_C_SOURCE 200809L /* for what uv.h uses of pthread.h */
 #include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "host.h"
+#include "kahu/uv.h"
 
 /* ------------------------------------------------------------------------ */
 /* A driver that writes down what it is told                                */
@@ -119,6 +122,16 @@ static void a_thread_the_host_resumes(void **state) {
 /* libuv                                                                    */
 /* ------------------------------------------------------------------------ */
 
+typedef void opener(struct host *h, const kahu_options *options);
+
+/* Each of these tests runs on both drivers. */
+static void on_loops(void (*test)(opener *open)) {
+    test(host_open_uv);
+#if defined(__linux__)
+    test(host_open_precise);
+#endif
+}
+
 static int run_inside(lua_State *L) {
     struct host *h = host_of(L);
 
@@ -128,11 +141,10 @@ static int run_inside(lua_State *L) {
 }
 
 /* M8: a loop run inside a resume uses up the wake-ups; they are not lost. */
-static void a_loop_run_inside_loses_nothing(void **state) {
+static void a_loop_run_inside_loses_nothing(opener *open) {
     struct host h;
 
-    (void)state;
-    host_open_uv(&h, NULL);
+    open(&h, NULL);
     host_global(&h, "run", run_inside);
     host_run(&h, "task.delay(0.002, log, 'timer') task.defer(log, 'defer')");
     host_run(&h, "run() log('run')");
@@ -147,11 +159,10 @@ static void a_loop_run_inside_loses_nothing(void **state) {
 }
 
 /* From outside of everything the driver is told at once. */
-static void what_a_host_schedules_is_run(void **state) {
+static void what_a_host_schedules_is_run(opener *open) {
     struct host h;
 
-    (void)state;
-    host_open_uv(&h, NULL);
+    open(&h, NULL);
     assert_int_equal(kahu_defer(h.s, host_load(&h, "log('defer')"), 0),
                      KAHU_OK);
     host_finish(&h);
@@ -170,12 +181,11 @@ static void cancel_never(uv_timer_t *timer) {
 }
 
 /* S5.3 S9.4: a wait without end keeps the loop until it is cancelled. */
-static void a_wait_without_end_keeps_the_loop(void **state) {
+static void a_wait_without_end_keeps_the_loop(opener *open) {
     struct host h;
     uv_timer_t timer;
 
-    (void)state;
-    host_open_uv(&h, NULL);
+    open(&h, NULL);
     host_run(&h, "never = task.spawn(task.wait, math.huge)");
     uv_timer_init(h.loop, &timer);
     timer.data = &h;
@@ -195,12 +205,11 @@ static void *stop_soon(void *ud) {
 }
 
 /* S9.6: a stop from another OS thread ends the loop. */
-static void a_stop_from_another_os_thread(void **state) {
+static void a_stop_from_another_os_thread(opener *open) {
     struct host h;
     pthread_t thread;
 
-    (void)state;
-    host_open_uv(&h, NULL);
+    open(&h, NULL);
     host_run(&h, "task.wait(3600)");
     assert_int_equal(pthread_create(&thread, NULL, stop_soon, &h), 0);
     host_finish(&h);
@@ -208,6 +217,129 @@ static void a_stop_from_another_os_thread(void **state) {
     assert_int_equal(kahu_exit_code(h.s), 3);
     assert_false(kahu_is_done(h.s));
     host_close(&h);
+}
+
+/* S5.1: never early, in the order of the deadlines. */
+static void many_sleep(opener *open) {
+    struct host h;
+
+    open(&h, NULL);
+    host_run(&h, "local last = 0"
+                 " for i = 1, 200 do"
+                 "   local delay = 0.001 + i * 7 % 31 / 7000"
+                 "   task.spawn(function()"
+                 "     local due = os.clock() + delay"
+                 "     if task.wait(delay) < delay then log('early') end"
+                 "     if os.clock() < due then log('earlier') end"
+                 "   end)"
+                 " end"
+                 " for i = 1, 20 do"
+                 "   task.delay(0.002 + i / 20000, function()"
+                 "     if i < last then log('disorder') end"
+                 "     last = i"
+                 "   end)"
+                 " end"
+                 " task.wait(0.01) log(last)");
+    host_finish(&h);
+    assert_log(&h, "20");
+    host_close(&h);
+}
+
+static void count_turn(uv_prepare_t *prepare) {
+    ++*(int *)prepare->data;
+}
+
+/* The loop sleeps: it does not turn until something is due. A turn or two is
+ * for a timer of milliseconds that rang too soon. */
+static void a_wait_is_a_turn_or_two(opener *open) {
+    struct host h;
+    uv_prepare_t prepare;
+    int turns = 0;
+
+    open(&h, NULL);
+    uv_prepare_init(h.loop, &prepare);
+    prepare.data = &turns;
+    uv_prepare_start(&prepare, count_turn);
+    uv_unref((uv_handle_t *)&prepare);
+    for (int i = 1; i <= 20; i++)
+        host_run(&h, "task.wait(0.02) task.wait(0.0207)");
+    host_finish(&h);
+    assert_in_range(turns, 2, 200);
+    uv_close((uv_handle_t *)&prepare, NULL);
+    host_close(&h);
+}
+
+/* The clock of a precise driver is told again what it was told already. */
+static void a_deadline_comes_and_goes(opener *open) {
+    struct host h;
+
+    open(&h, NULL);
+    host_run(&h, "for i = 1, 3 do"
+                 "  local far = task.delay(3600, log, 'far')"
+                 "  local near = task.delay(3599, log, 'near')"
+                 "  task.wait(0.001) task.cancel(near)"
+                 "  task.delay(0.001, log, i) task.wait(0.002) task.cancel(far)"
+                 " end");
+    host_finish(&h);
+    assert_log(&h, "1 2 3");
+    host_close(&h);
+}
+
+static void loops_inside(void **state) {
+    (void)state;
+    on_loops(a_loop_run_inside_loses_nothing);
+}
+
+static void what_hosts_schedule(void **state) {
+    (void)state;
+    on_loops(what_a_host_schedules_is_run);
+}
+
+static void waits_without_end(void **state) {
+    (void)state;
+    on_loops(a_wait_without_end_keeps_the_loop);
+}
+
+static void stops_from_other_os_threads(void **state) {
+    (void)state;
+    on_loops(a_stop_from_another_os_thread);
+}
+
+static void sleepers(void **state) {
+    (void)state;
+    on_loops(many_sleep);
+    on_loops(a_deadline_comes_and_goes);
+}
+
+static void turns_of_a_loop(void **state) {
+    (void)state;
+    on_loops(a_wait_is_a_turn_or_two);
+}
+
+static void set_descriptors(rlim_t most) {
+    struct rlimit limit;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = most;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+/* What can't be had is a status, and leaves nothing behind. */
+static void a_precise_driver_without_a_descriptor(void **state) {
+    struct rlimit before;
+    kahu_driver driver = KAHU_DRIVER_INIT;
+    uv_loop_t loop;
+
+    (void)state;
+    assert_int_equal(uv_loop_init(&loop), 0);
+    assert_int_equal(kahu_uv_precise_driver(NULL, &loop), KAHU_EINVAL);
+    assert_int_equal(kahu_uv_precise_driver(&driver, NULL), KAHU_EINVAL);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    set_descriptors(3);
+    assert_int_equal(kahu_uv_precise_driver(&driver, &loop), KAHU_EDRIVER);
+    set_descriptors(before.rlim_cur);
+    assert_null(driver.ud);
+    assert_int_equal(uv_loop_close(&loop), 0);
 }
 
 /* ------------------------------------------------------------------------ */
@@ -251,10 +383,13 @@ int main(void) {
         cmocka_unit_test(the_first_deadline_is_told),
         cmocka_unit_test(a_wake_up_is_asked_for_once),
         cmocka_unit_test(a_thread_the_host_resumes),
-        cmocka_unit_test(a_loop_run_inside_loses_nothing),
-        cmocka_unit_test(what_a_host_schedules_is_run),
-        cmocka_unit_test(a_wait_without_end_keeps_the_loop),
-        cmocka_unit_test(a_stop_from_another_os_thread),
+        cmocka_unit_test(loops_inside),
+        cmocka_unit_test(what_hosts_schedule),
+        cmocka_unit_test(waits_without_end),
+        cmocka_unit_test(stops_from_other_os_threads),
+        cmocka_unit_test(sleepers),
+        cmocka_unit_test(turns_of_a_loop),
+        cmocka_unit_test(a_precise_driver_without_a_descriptor),
         cmocka_unit_test(the_two_ways_to_move_the_clock),
         cmocka_unit_test(the_end_of_time),
     };

@@ -232,13 +232,17 @@ static void on_resume(void *ud, lua_State *L, const kahu_feedback *f) {
     lua_newtable(L);
 }
 
+static bool on_loop(void) {
+    return a.driver == UV || a.driver == PRECISE;
+}
+
 static int open_libraries(lua_State *L) {
     (void)kahu_open_task(L);
     (void)kahu_open_coroutine(L);
     (void)kahu_open_scheduler(L);
     lua_pushcfunction(L, op_begin, "op");
     lua_setglobal(L, "op");
-    if (a.driver == UV)
+    if (on_loop())
         open_jobs(L);
     return 0;
 }
@@ -247,6 +251,8 @@ static kahu_status make_driver(kahu_driver *driver) {
     switch (a.driver) {
     case UV:
         return kahu_uv_driver(driver, &a.loop);
+    case PRECISE:
+        return kahu_uv_precise_driver(driver, &a.loop);
     case BLOCKING:
         return kahu_blocking_driver(driver);
     case STEPPED:
@@ -293,7 +299,7 @@ static void close_all(void) {
     if (a.s != NULL)
         kahu__verify(a.s);
     kahu_free(a.s);
-    if (a.driver == UV) {
+    if (on_loop()) {
         uv_run(&a.loop, UV_RUN_DEFAULT);
         assert_int_equal(uv_loop_close(&a.loop), 0);
     }
@@ -315,7 +321,7 @@ static bool run_once(void (*scenario)(void), struct fault_host blank,
     fault.plan = plan;
     fault.failed = 0;
     fault.bytes = 0;
-    if (a.driver == UV)
+    if (on_loop())
         assert_int_equal(uv_loop_init(&a.loop), 0);
     open_vm();
     if (open_scheduler()) {

@@ -26,7 +26,7 @@
 #include "kahu/threads.h"
 #include "kahu/uv.h"
 
-enum driver { STEPPED, UV, BLOCKING };
+enum driver { STEPPED, UV, PRECISE, BLOCKING };
 
 struct fault_host {
     lua_State *L;

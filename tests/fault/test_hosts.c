@@ -310,6 +310,7 @@ static void test_operations(void **state) {
     (void)state;
     fault_everywhere(operations, STEPPED, "return pcall(op, {})");
     fault_everywhere(operations, UV, "local v = op() return {v}");
+    fault_everywhere(operations, PRECISE, "return op()");
     a.strict = true;
     fault_everywhere(operations, BLOCKING,
                      "return op(table.unpack(table.create(40, {})))");

@@ -53,6 +53,13 @@ static void host_on_error(void *ud, lua_State *L, lua_State *co,
 /* Life                                                                     */
 /* ------------------------------------------------------------------------ */
 
+static kahu_status host_make_driver(struct host *h, kahu_driver *driver) {
+    if (h->loop == NULL)
+        return kahu_stepped_new(&h->m, driver);
+    return h->precise ? kahu_uv_precise_driver(driver, h->loop)
+                      : kahu_uv_driver(driver, h->loop);
+}
+
 void host_attach(struct host *h, const kahu_options *options) {
     kahu_options o = KAHU_OPTIONS_INIT;
     kahu_hooks hooks = KAHU_HOOKS_INIT;
@@ -60,10 +67,7 @@ void host_attach(struct host *h, const kahu_options *options) {
 
     if (options != NULL)
         o = *options;
-    if (h->loop != NULL)
-        assert_int_equal(kahu_uv_driver(&driver, h->loop), KAHU_OK);
-    else
-        assert_int_equal(kahu_stepped_new(&h->m, &driver), KAHU_OK);
+    assert_int_equal(host_make_driver(h, &driver), KAHU_OK);
     o.driver = &driver;
     assert_int_equal(kahu_new(&h->s, h->L, &o), KAHU_OK);
     hooks.ud = h;
@@ -88,12 +92,21 @@ void host_open(struct host *h, const kahu_options *options) {
     host_open_vm(h, options);
 }
 
-void host_open_uv(struct host *h, const kahu_options *options) {
-    *h = (struct host){0};
+static void host_open_loop(struct host *h, const kahu_options *options,
+                           bool precise) {
+    *h = (struct host){.precise = precise};
     h->loop = malloc(sizeof(*h->loop));
     assert_non_null(h->loop);
     assert_int_equal(uv_loop_init(h->loop), 0);
     host_open_vm(h, options);
+}
+
+void host_open_uv(struct host *h, const kahu_options *options) {
+    host_open_loop(h, options, false);
+}
+
+void host_open_precise(struct host *h, const kahu_options *options) {
+    host_open_loop(h, options, true);
 }
 
 static void host_check_stats(struct host *h) {

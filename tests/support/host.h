@@ -22,6 +22,7 @@ struct host {
     kahu_sched *s;
     kahu_stepped *m; /* NULL on a libuv loop */
     struct uv_loop_s *loop;
+    bool precise;     /* the loop's driver rounds nothing */
     char log[4096];   /* what scripts said with log(...) */
     char error[1024]; /* the last error's message */
     int errors;
@@ -31,6 +32,7 @@ struct host {
  * NULL; their driver is set here. */
 void host_open(struct host *h, const kahu_options *options);
 void host_open_uv(struct host *h, const kahu_options *options);
+void host_open_precise(struct host *h, const kahu_options *options);
 
 /* Closes everything that is open still, and checks what can be checked. */
 void host_close(struct host *h);
