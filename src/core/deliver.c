@@ -26,25 +26,52 @@ lua_CFunction kahu__top_function(lua_State *L) {
     return f;
 }
 
+/* Has a wait or an operation of co begun after seq? */
+static bool deliver_waits_since(const kahu_sched *s, const lua_State *co,
+                                uint64_t seq) {
+    uint32_t oldest = kahu__thread_oldest(s, co);
+    uint32_t id = oldest;
+
+    if (oldest == 0)
+        return false;
+    do { /* the newest first */
+        const struct kahu__wake *w;
+
+        id = kahu__wake_at(s, id)->older;
+        w = kahu__wake_at(s, id);
+        if (!kahu__seq_before(seq, w->seq))
+            return false;
+        if (deliver_waits(w))
+            return true;
+    } while (id != oldest);
+    return false;
+}
+
 /*
- * Has the yield this wake belongs to ended? A thread is in one yield at a
- * time: a wait begun later, or another function on top, tells that it went on.
+ * Has the yield of co ended in which the wake seq was made, by the function
+ * begun_in? A thread is in one yield at a time: a wait begun later, or another
+ * function on top, tells that it went on.
  */
-static bool deliver_is_stale(kahu_sched *s, uint32_t id) {
-    struct kahu__wake *w = kahu__wake_at(s, id);
+static bool deliver_went_on(kahu_sched *s, lua_State *co, uint64_t seq,
+                            lua_CFunction begun_in) {
     lua_CFunction f;
 
-    if (!s->options.strict_wakes || !deliver_waits(w))
+    if (!s->options.strict_wakes)
         return false;
-    for (uint32_t i = w->newer;
-         kahu__seq_before(w->seq, kahu__wake_at(s, i)->seq);
-         i = kahu__wake_at(s, i)->newer)
-        if (deliver_waits(kahu__wake_at(s, i)))
-            return true;
-    f = kahu__top_function(w->co);
-    if (f == NULL) /* no memory to look: a wake too many loses nothing */
-        return false;
-    return f != (w->kind == KAHU_WAIT ? s->wait_function : w->u.op->begun_in);
+    if (deliver_waits_since(s, co, seq))
+        return true;
+    f = kahu__top_function(co);
+    /* no memory to look: a wake too many loses nothing */
+    return f != NULL && f != begun_in;
+}
+
+static bool deliver_is_stale(kahu_sched *s, uint32_t id) {
+    const struct kahu__wake *w = kahu__wake_at(s, id);
+
+    return deliver_waits(w) &&
+           deliver_went_on(s, w->co, w->seq,
+                           w->kind == KAHU_WAIT ? s->wait_function
+                                                : w->u.op->begun_in);
 }
 
 /* ------------------------------------------------------------------------ */
@@ -86,18 +113,6 @@ static int deliver_stored(kahu_sched *s, struct kahu__wake *w) {
     return count;
 }
 
-/* Pushes the wake's values on its thread: how many, or -1 for an error. */
-static int deliver_values(kahu_sched *s, struct kahu__wake *w) {
-    switch (w->kind) {
-    case KAHU_WAIT:
-        return deliver_elapsed(s, w->co, w->u.start_ns);
-    case KAHU_OPERATION:
-        return kahu__op_take(s, w->u.op, w->co);
-    default:
-        return deliver_stored(s, w);
-    }
-}
-
 /* ------------------------------------------------------------------------ */
 /* Delivery                                                                 */
 /* ------------------------------------------------------------------------ */
@@ -117,20 +132,60 @@ static struct kahu__wake deliver_open(kahu_sched *s, uint32_t id) {
     return parcel;
 }
 
+/* Pushes the wake's values on its thread: how many, or -1 for an error. */
+static int deliver_values(kahu_sched *s, struct kahu__wake *w) {
+    return w->kind == KAHU_WAIT ? deliver_elapsed(s, w->co, w->u.start_ns)
+                                : deliver_stored(s, w);
+}
+
+static void deliver_run(kahu_sched *s, const struct kahu__wake *w, int nargs) {
+    s->stats.delivered[w->kind]++;
+    if (nargs < 0)
+        kahu__resume_error(s, w->co, NULL, (kahu_cause)w->kind);
+    else
+        kahu__resume(s, w->co, NULL, nargs, (kahu_cause)w->kind);
+}
+
+/* What was pushed on the caller thread above base goes to the wake's thread:
+ * how many, or -1 for an error. */
+static int deliver_outcome(kahu_sched *s, struct kahu__wake *w, int base,
+                           bool good) {
+    int n = lua_gettop(s->caller) - base;
+
+    if (!lua_checkstack(w->co, n)) {
+        lua_settop(s->caller, base);
+        lua_settop(w->co, 0);
+        lua_pushliteral(w->co, "not enough memory");
+        return -1;
+    }
+    lua_xmove(s->caller, w->co, n);
+    return good ? n : -1;
+}
+
+/* The host's callbacks may have resumed the thread, or ended it. */
+static void deliver_operation(kahu_sched *s, struct kahu__wake *w) {
+    lua_CFunction begun_in = w->u.op->begun_in;
+    int base = lua_gettop(s->caller);
+    bool good = kahu__op_take(s, w->u.op);
+
+    if (lua_costatus(s->work, w->co) == LUA_COSUS &&
+        !deliver_went_on(s, w->co, w->seq, begun_in)) {
+        deliver_run(s, w, deliver_outcome(s, w, base, good));
+        return;
+    }
+    s->stats.dropped[w->kind]++;
+    lua_settop(s->caller, base);
+}
+
 static void deliver_resume(kahu_sched *s, uint32_t id) {
     struct kahu__wake w = deliver_open(s, id);
-    int nargs;
 
-    if (w.kind == KAHU__CANCEL) {
+    if (w.kind == KAHU__CANCEL)
         kahu__cancel_now(s, w.co);
-    } else {
-        s->stats.delivered[w.kind]++;
-        nargs = deliver_values(s, &w);
-        if (nargs < 0)
-            kahu__resume_error(s, w.co, NULL, (kahu_cause)w.kind);
-        else
-            kahu__resume(s, w.co, NULL, nargs, (kahu_cause)w.kind);
-    }
+    else if (w.kind == KAHU_OPERATION)
+        deliver_operation(s, &w);
+    else
+        deliver_run(s, &w, deliver_values(s, &w));
     lua_pop(s->work, 1); /* what kahu__wake_hold() pushed */
 }
 

@@ -307,22 +307,12 @@ static void op_drop(kahu_sched *s, struct kahu__op *op) {
         drop(ud);
 }
 
-int kahu__op_take(kahu_sched *s, struct kahu__op *op, lua_State *co) {
-    lua_State *caller = s->caller;
-    int base = lua_gettop(caller);
-    bool good = kahu__protect(s, caller, op_push_outcome, op) == LUA_OK;
-    int n = lua_gettop(caller) - base;
+bool kahu__op_take(kahu_sched *s, struct kahu__op *op) {
+    bool good = kahu__protect(s, s->caller, op_push_outcome, op) == LUA_OK;
 
     good = good && op->ending == KAHU__VALUES;
-    if (!lua_checkstack(co, n)) {
-        lua_settop(caller, base);
-        lua_pushliteral(caller, "not enough memory");
-        good = false;
-        n = 1;
-    }
-    lua_xmove(caller, co, n);
     op_drop(s, op);
-    return good ? n : -1;
+    return good;
 }
 
 /* ------------------------------------------------------------------------ */

@@ -526,9 +526,10 @@ void kahu__op_collect(kahu_sched *s);
 /* Delivers the first of them; false when there is none. */
 bool kahu__op_deliver_next(kahu_sched *s);
 
-/* Pushes the outcome of an ended operation on co and frees the operation. The
- * count of values, or -1 for an error value. */
-int kahu__op_take(kahu_sched *s, struct kahu__op *op, lua_State *co);
+/* Pushes the outcome of an ended operation on the caller thread and frees the
+ * operation; false for an error value. The host's callbacks have run then, and
+ * may have done anything to any thread. */
+bool kahu__op_take(kahu_sched *s, struct kahu__op *op);
 
 /* Ends the operation of a wake that goes away undelivered. */
 void kahu__op_discard(kahu_sched *s, struct kahu__op *op);

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "core/sched.h"
 #include "host.h"
 
 static struct {
@@ -324,6 +325,77 @@ static void ends_on_another_os_thread(void **state) {
     host_close(&h);
 }
 
+/* ------------------------------------------------------------------------ */
+/* Callbacks that do something to the thread they are for                    */
+/* ------------------------------------------------------------------------ */
+
+static struct meddler {
+    struct host *h;
+    lua_State *co;
+    bool cancels;
+} meddler;
+
+static void meddle(void *ud) {
+    struct meddler *m = ud;
+
+    if (m->cancels)
+        assert_int_equal(kahu_cancel(m->h->s, m->co), KAHU_OK);
+    else
+        assert_int_equal(kahu_spawn(m->h->s, m->co, NULL, 0), KAHU_OK);
+}
+
+static int push_seven(lua_State *L, void *ud) {
+    (void)ud;
+    lua_pushliteral(L, "seven");
+    return 1;
+}
+
+/* Ends the operation of a thread that runs text, and resumes or cancels it when
+ * its values are dropped. */
+static void with_meddler(const char *text, bool strict, bool fails,
+                         bool cancels, const char *expected) {
+    kahu_options o = KAHU_OPTIONS_INIT;
+    struct host h;
+
+    o.strict_wakes = strict;
+    open_ops(&h, false, &o);
+    meddler = (struct meddler){&h, host_run(&h, text), cancels};
+    if (fails)
+        assert_int_equal(
+            kahu_op_fail(h.s, ops.op[0], push_seven, &meddler, meddle),
+            KAHU_OK);
+    else
+        assert_int_equal(
+            kahu_op_finish(h.s, ops.op[0], push_seven, &meddler, meddle),
+            KAHU_OK);
+    assert_true(kahu_step(h.s) >= 0);
+    kahu__verify(h.s);
+    assert_log(&h, expected);
+    host_close(&h);
+}
+
+/* M2: the thread has ended meanwhile, and the wake is dropped. */
+static void a_drop_that_ends_the_thread(void **state) {
+    (void)state;
+    with_meddler("log(begin())", false, false, true, "");
+    with_meddler("log(begin())", false, true, true, "");
+    with_meddler("log('on', begin())", false, false, false, "on");
+    with_meddler("log('on', begin())", false, true, false, "on");
+}
+
+/* M3: it waits for something else: there the values arrive, or nowhere. */
+static void a_drop_that_resumes_the_thread(void **state) {
+    (void)state;
+    with_meddler("log('a', begin()) log(coroutine.yield())", false, false,
+                 false, "a seven");
+    with_meddler("log('a', begin()) log(pcall(begin))", false, true, false,
+                 "a false seven");
+    with_meddler("log('a', begin()) log(coroutine.yield())", true, false, false,
+                 "a");
+    with_meddler("log('a', begin()) log(begin())", true, false, false, "a");
+    with_meddler("log('a', begin()) log(task.wait(9))", true, true, false, "a");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_end_delivers_once),
@@ -337,6 +409,8 @@ int main(void) {
         cmocka_unit_test(a_strict_early_resume),
         cmocka_unit_test(order_is_that_of_completion),
         cmocka_unit_test(a_close_with_operations),
+        cmocka_unit_test(a_drop_that_ends_the_thread),
+        cmocka_unit_test(a_drop_that_resumes_the_thread),
         cmocka_unit_test(ends_on_another_os_thread),
     };
 
