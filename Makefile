@@ -42,8 +42,8 @@ fuzz: ## SECONDS=N: any bytes as scripts, as calls of the API
 	tools/install_deps fuzz
 	cmake --preset fuzz
 	cmake --build --preset fuzz --target kahu_fuzz_script kahu_fuzz_api
-	AFL_QUIET=1 cmake --preset afl
-	AFL_QUIET=1 cmake --build --preset afl \
+	AFL_QUIET=1 AFL_DONT_OPTIMIZE=1 cmake --preset afl
+	AFL_QUIET=1 AFL_DONT_OPTIMIZE=1 cmake --build --preset afl \
 		--target kahu_fuzz_script kahu_fuzz_api
 	tests/fuzz/run build/fuzz build/afl $(or $(SECONDS),60)
 

@@ -115,6 +115,11 @@ static void a_thread_the_host_resumes(void **state) {
     r.now_ns = 2000000000;
     assert_int_equal(kahu_step(h.s), 2);
     assert_log(&h, "d true");
+    co = host_load(&h, "task.defer(log, 'alone')"); /* no wait tells for it */
+    assert_int_equal(lua_resume(co, NULL, 0), LUA_OK);
+    assert_int_equal(r.wakes, 2);
+    assert_int_equal(kahu_step(h.s), 1);
+    assert_log(&h, "d true alone");
     host_close(&h);
 }
 

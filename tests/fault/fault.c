@@ -11,6 +11,7 @@
 #include "tight.h"
 
 struct fault_host a;
+struct fault_setup fault_setup = {.options = KAHU_OPTIONS_INIT};
 
 /* ------------------------------------------------------------------------ */
 /* Allocations that fail                                                    */
@@ -88,8 +89,10 @@ static void *limited_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
 /* ------------------------------------------------------------------------ */
 
 bool ok(kahu_status status) {
-    if (status != KAHU_OK)
+    if (status != KAHU_OK) {
         assert_int_equal(status, KAHU_ENOMEM);
+        a.told++;
+    }
     return status == KAHU_OK;
 }
 
@@ -116,8 +119,10 @@ static int make_thread(lua_State *L) {
 
 lua_State *new_thread(void) {
     a.co = NULL;
-    if (lua_cpcall(a.L, make_thread, NULL) != LUA_OK)
+    if (lua_cpcall(a.L, make_thread, NULL) != LUA_OK) {
         lua_pop(a.L, 1);
+        a.told++;
+    }
     return a.co;
 }
 
@@ -224,6 +229,7 @@ static void on_error(void *ud, lua_State *L, lua_State *co, const char *message,
     assert_non_null(co);
     assert_non_null(message);
     assert_non_null(traceback);
+    a.told++;
 }
 
 static void on_resume(void *ud, lua_State *L, const kahu_feedback *f) {
@@ -274,14 +280,15 @@ static void open_vm(void) {
 
 /* False when there was no memory for one of these. */
 static bool open_scheduler(void) {
-    kahu_options options = KAHU_OPTIONS_INIT;
+    kahu_options options = fault_setup.options;
     kahu_hooks hooks = KAHU_HOOKS_INIT;
     kahu_driver driver;
 
     if (!ok(make_driver(&driver)))
         return false;
     options.driver = &driver;
-    options.strict_wakes = a.strict;
+    if (fault_setup.real_ns != NULL)
+        driver.real_ns = fault_setup.real_ns;
     if (!ok(kahu_new(&a.s, a.L, &options))) {
         driver.release(driver.ud);
         return false;
@@ -290,7 +297,9 @@ static bool open_scheduler(void) {
     hooks.on_resume = on_resume;
     hooks.user_resumes = true;
     return ok(kahu_add_hooks(a.s, &hooks)) &&
-           lua_cpcall(a.L, open_libraries, NULL) == LUA_OK;
+           lua_cpcall(a.L, open_libraries, NULL) == LUA_OK &&
+           (fault_setup.open == NULL ||
+            lua_cpcall(a.L, fault_setup.open, NULL) == LUA_OK);
 }
 
 static void close_all(void) {
@@ -354,7 +363,7 @@ void fault_everywhere(void (*scenario)(void), enum driver driver,
                       const char *script) {
     static const long failures[] = {1, 7, LONG_MAX};
     static const int spares[] = {0, 3, 1000};
-    struct fault_host blank = {.driver = driver, .strict = a.strict};
+    struct fault_host blank = {.driver = driver};
     char *bytecode = luau_compile(script, strlen(script), NULL, &blank.size);
 
     blank.bytecode = bytecode;
@@ -365,4 +374,21 @@ void fault_everywhere(void (*scenario)(void), enum driver driver,
                 (struct plan){.failures = failures[i], .spare = spares[j]});
     limit_each(scenario, blank);
     free(bytecode);
+}
+
+/* So many places are tried one by one, and of more the fewer the more. */
+#define FAULT_EACH 200
+
+long fault_each(void (*scenario)(void), enum driver driver, const char *script,
+                struct fault_plan plan) {
+    struct fault_host blank = {.driver = driver};
+    char *bytecode = luau_compile(script, strlen(script), NULL, &blank.size);
+    struct plan next = {.until = plan.first, .failures = plan.failures};
+    long runs = 1;
+
+    blank.bytecode = bytecode;
+    for (; !run_once(scenario, blank, next); runs++)
+        next.until += plan.stride * (1 + next.until / FAULT_EACH);
+    free(bytecode);
+    return runs;
 }

@@ -39,13 +39,35 @@ struct fault_host {
     size_t size;
     lua_State *co;   /* the last that was made */
     long taken;      /* uds handed over and not dropped */
-    bool strict;     /* strict_wakes */
+    long told;       /* errors, and calls that said so, for lack of memory */
     kahu_op ops[16]; /* begun by op(...), in order */
     int begun;
     int cancelled;
 };
 
 extern struct fault_host a;
+
+/* What the hosts to come are opened with: options, without a driver, and a
+ * function, NULL for none, called on the VM when memory can fail already. */
+struct fault_setup {
+    kahu_options options;
+    lua_CFunction open;
+    uint64_t (*real_ns)(void *ud); /* a driver's; NULL for its own */
+};
+
+extern struct fault_setup fault_setup;
+
+/* How allocations fail: each n-th one, from the given one on; after some
+ * hundreds of them the steps grow. */
+struct fault_plan {
+    long first;    /* allocations before the first that fails */
+    long stride;   /* how many more in the next run */
+    long failures; /* how many fail then */
+};
+
+/* Runs the scenario again and again until none was left to fail; runs made. */
+long fault_each(void (*scenario)(void), enum driver driver, const char *script,
+                struct fault_plan plan);
 
 /* Runs the scenario with every allocation failing, alone and with those that
  * follow. What the host has opened: task, coroutine, scheduler, op and, on a

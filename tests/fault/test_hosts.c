@@ -311,10 +311,10 @@ static void test_operations(void **state) {
     fault_everywhere(operations, STEPPED, "return pcall(op, {})");
     fault_everywhere(operations, UV, "local v = op() return {v}");
     fault_everywhere(operations, PRECISE, "return op()");
-    a.strict = true;
+    fault_setup.options.strict_wakes = true;
     fault_everywhere(operations, BLOCKING,
                      "return op(table.unpack(table.create(40, {})))");
-    a.strict = false;
+    fault_setup.options.strict_wakes = false;
 }
 
 static void test_cancelled_operations(void **state) {
