@@ -12,6 +12,7 @@
 #include <lua.h>
 #include <lualib.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/sched.h"
@@ -41,9 +42,12 @@ extern struct fuzz {
     bool freed;                /* kahu_free() was: s is not ours any more */
 } f;
 
-static inline void must(bool good) {
-    if (!good)
-        abort();
+/* Unlike an assertion it is there in every build. */
+#define must(good) ((good) ? (void)0 : fuzz_failed(#good, __FILE__, __LINE__))
+
+static inline void fuzz_failed(const char *what, const char *file, int line) {
+    fprintf(stderr, "%s:%d: not so: %s\n", file, line, what);
+    abort();
 }
 
 static inline uint8_t byte(void) {
