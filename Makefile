@@ -47,7 +47,7 @@ fuzz: ## SECONDS=N: any bytes as scripts, as calls of the API
 		--target kahu_fuzz_script kahu_fuzz_api
 	tests/fuzz/run build/fuzz build/afl $(or $(SECONDS),60)
 
-hostile: ## capacities of one, a collection at every resume
+hostile: ## capacities of one, collections, every allocation failing
 	cmake --preset hostile
 	cmake --build --preset hostile
 	ctest --preset hostile -j $(JOBS) -E '^(scale|tree)\.'

@@ -49,6 +49,17 @@ static void feedback_copy_error(kahu_sched *s, lua_State *co,
     told->feedback.nvalues = 1;
 }
 
+/* Whoever has resumed co will take the error value from its stack, also when
+ * somebody who was told has closed it since, or gone on with it. */
+static void feedback_put_error(lua_State *co, const struct kahu__told *told) {
+    int status = lua_status(co);
+    bool failed = status != LUA_OK && status != LUA_YIELD;
+
+    if (told->feedback.cause == KAHU_BY_USER &&
+        (!failed || lua_gettop(co) == 0) && lua_checkstack(co, 1))
+        lua_xpush(told->values, co, told->first);
+}
+
 /* ------------------------------------------------------------------------ */
 /* Order                                                                    */
 /* ------------------------------------------------------------------------ */
@@ -95,6 +106,7 @@ void kahu__feedback(kahu_sched *s, lua_State *co, kahu_cause cause,
         told.feedback.message = kahu__error_text(s, co, &traceback);
         told.feedback.traceback = traceback.bytes;
         feedback_tell(s, &told);
+        feedback_put_error(co, &told);
     } else if (outcome == KAHU_CANCELLED) {
         feedback_tell(s, &told);
     } else {

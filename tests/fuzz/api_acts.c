@@ -227,7 +227,7 @@ static void act_look(uint8_t b) {
     kahu_thread_info info = {.size = sizeof(info)};
     lua_State *co = thread_of(b);
 
-    (void)accepted(kahu_track(f.s));
+    (void)!kahu_track(f.s); /* it may be on already */
     (void)kahu_each_thread(f.s, b % 2 == 0 ? NULL : co, on_thread, NULL);
     if (co == NULL)
         return;
