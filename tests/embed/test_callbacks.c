@@ -435,6 +435,53 @@ static void the_collector_in_small_steps(void **state) {
     host_close(&h);
 }
 
+/* ------------------------------------------------------------------------ */
+/* Hooks that do something to a thread somebody else has resumed             */
+/* ------------------------------------------------------------------------ */
+
+struct closer {
+    struct host *h;
+    const char *text; /* run once, when a script's resume has failed */
+};
+
+static void close_it(void *ud, lua_State *L, const kahu_feedback *f) {
+    struct closer *c = ud;
+    const char *text = c->text;
+
+    (void)L;
+    if (f->cause != KAHU_BY_USER || f->outcome != KAHU_FAILED || text == NULL)
+        return;
+    c->text = NULL;
+    host_run(c->h, text);
+}
+
+/* The VM takes the error value from the stack of the thread it has resumed:
+ * there it is, whatever a hook has done to that thread. */
+static void errors_are_safe_from_hooks(void **state) {
+    static const char *const resumes[] = {
+        "log(coroutine.resume(co))",
+        "log(pcall(coroutine.wrap(function() error('boom', 0) end)))",
+    };
+    kahu_hooks hooks = KAHU_HOOKS_INIT;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct host h;
+        struct closer c = {&h, "coroutine.close(co)"};
+
+        host_open(&h, NULL);
+        hooks.ud = &c;
+        hooks.on_resume = close_it;
+        hooks.user_resumes = true;
+        assert_int_equal(kahu_add_hooks(h.s, &hooks), KAHU_OK);
+        host_run(&h, "co = coroutine.create(function() error('boom', 0) end)");
+        host_run(&h, resumes[i]);
+        assert_log(&h, "false boom");
+        host_run(&h, "log(coroutine.status(co))");
+        host_close(&h);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(those_from_before),
@@ -448,6 +495,7 @@ int main(void) {
         cmocka_unit_test(records_take_no_more_than_threads),
         cmocka_unit_test(half_made_threads),
         cmocka_unit_test(the_collector_in_small_steps),
+        cmocka_unit_test(errors_are_safe_from_hooks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

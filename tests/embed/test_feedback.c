@@ -774,53 +774,6 @@ static void bad_hooks_are_refused(void **state) {
     host_close(&h);
 }
 
-/* ------------------------------------------------------------------------ */
-/* Hooks that do something to a thread somebody else has resumed             */
-/* ------------------------------------------------------------------------ */
-
-struct closer {
-    struct host *h;
-    const char *text; /* run once, when a script's resume has failed */
-};
-
-static void close_it(void *ud, lua_State *L, const kahu_feedback *f) {
-    struct closer *c = ud;
-    const char *text = c->text;
-
-    (void)L;
-    if (f->cause != KAHU_BY_USER || f->outcome != KAHU_FAILED || text == NULL)
-        return;
-    c->text = NULL;
-    host_run(c->h, text);
-}
-
-/* The VM takes the error value from the stack of the thread it has resumed:
- * there it is, whatever a hook has done to that thread. */
-static void errors_are_safe_from_hooks(void **state) {
-    static const char *const resumes[] = {
-        "log(coroutine.resume(co))",
-        "log(pcall(coroutine.wrap(function() error('boom', 0) end)))",
-    };
-    kahu_hooks hooks = KAHU_HOOKS_INIT;
-
-    (void)state;
-    for (int i = 0; i < 2; i++) {
-        struct host h;
-        struct closer c = {&h, "coroutine.close(co)"};
-
-        host_open(&h, NULL);
-        hooks.ud = &c;
-        hooks.on_resume = close_it;
-        hooks.user_resumes = true;
-        add(&h, &hooks);
-        host_run(&h, "co = coroutine.create(function() error('boom', 0) end)");
-        host_run(&h, resumes[i]);
-        assert_log(&h, "false boom");
-        host_run(&h, "log(coroutine.status(co))");
-        host_close(&h);
-    }
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resumes_of_the_scheduler),
@@ -830,7 +783,6 @@ int main(void) {
         cmocka_unit_test(resumes_of_the_host),
         cmocka_unit_test(only_who_asks_is_told_of_others),
         cmocka_unit_test(values_are_safe_from_hooks),
-        cmocka_unit_test(errors_are_safe_from_hooks),
         cmocka_unit_test(very_many_values),
         cmocka_unit_test(everybody_in_order),
         cmocka_unit_test(resumes_inside_hooks),
