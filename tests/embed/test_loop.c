@@ -274,6 +274,42 @@ static void a_wait_is_a_turn_or_two(opener *open) {
     host_close(&h);
 }
 
+/* What is due but not delivered yet is left to the next turn of the loop, in
+ * which others have theirs: the timers of a loop are run until none is due. */
+static void what_is_due_leaves_the_loop_its_turns(opener *open) {
+    static const char ten[] = "for i = 1, 10 do task.delay(0.001, log, i) end";
+    kahu_options o = KAHU_OPTIONS_INIT;
+    struct host h;
+    lua_State *co;
+    uv_prepare_t prepare;
+    int turns = 0;
+
+    o.max_step_resumes = 1;
+    open(&h, &o);
+    uv_prepare_init(h.loop, &prepare);
+    prepare.data = &turns;
+    uv_prepare_start(&prepare, count_turn);
+    uv_unref((uv_handle_t *)&prepare);
+    host_run(&h, ten);
+    uv_sleep(2);
+    host_finish(&h);
+    assert_log(&h, "1 2 3 4 5 6 7 8 9 10");
+    assert_true(turns >= 5); /* a timer's and a wake-up's step in each */
+    uv_close((uv_handle_t *)&prepare, NULL);
+    host_close(&h);
+
+    open(&h, NULL);
+    co = host_load(&h, "task.wait(0.001) log('it')");
+    assert_int_equal(kahu_spawn(h.s, co, NULL, 0), KAHU_OK);
+    host_run(&h, ten);
+    uv_sleep(2);
+    assert_int_equal(kahu_run_until(h.s, &co, 1), KAHU_OK);
+    assert_log(&h, "it");
+    host_finish(&h);
+    assert_log(&h, "it 1 2 3 4 5 6 7 8 9 10");
+    host_close(&h);
+}
+
 /* The clock of a precise driver is told again what it was told already. */
 static void a_deadline_comes_and_goes(opener *open) {
     struct host h;
@@ -319,6 +355,7 @@ static void sleepers(void **state) {
 static void turns_of_a_loop(void **state) {
     (void)state;
     on_loops(a_wait_is_a_turn_or_two);
+    on_loops(what_is_due_leaves_the_loop_its_turns);
 }
 
 static void set_descriptors(rlim_t most) {

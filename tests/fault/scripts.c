@@ -129,7 +129,7 @@ static void script_hurry(const char *loop) {
     char *at;
 
     while ((at = strstr(script.text, loop)) != NULL)
-        memcpy(at, "1  ", 3);
+        (void)memset(at, '1', 3); /* a number too */
 }
 
 static void script_read(const char *path) {
