@@ -216,8 +216,8 @@ typedef struct kahu_driver {
      */
     void (*arm)(void *ud, uint64_t deadline_ns, bool pending);
     /**
-     * Call kahu_step() soon; calls may be merged. Thread: any, and safe in a
-     * signal handler if kahu_stop() is to be.
+     * Call kahu_step() soon; calls may be merged. Must not call kahu. Thread:
+     * any, and safe in a signal handler if kahu_stop() is to be.
      */
     void (*wake)(void *ud);
     /** The scheduler this driver is to step; at the end of kahu_new(). */
@@ -371,8 +371,11 @@ KAHU_API void kahu_close(kahu_sched *s);
  * inside a resume it is carried out when the outermost resume ends; s may
  * not be used by the caller any more either way.
  *
- * Thread: loop; no other OS thread may still use s. Stack: [-0, +0, -].
- * Since 0.1.
+ * Other OS threads may call nothing on s any more. A call of theirs that has
+ * taken effect, as a completion whose thread has been resumed, a posted call
+ * that has run, or a stop, may be on its way out still: it is waited for.
+ *
+ * Thread: loop. Stack: [-0, +0, -]. Since 0.1.
  */
 KAHU_API void kahu_free(kahu_sched *s);
 

@@ -56,6 +56,18 @@ static inline uint64_t kahu__thread_self(void) {
                                   : kahu__thread_make_name();
 }
 
+/* Lets other OS threads run, for whom this one waits a moment. */
+void kahu__thread_give_way(void);
+
+/* Tests: stops for a while, now and then, so that OS threads come in every
+ * order. Stands where the order must not matter. */
+#if defined(KAHU_HOSTILE)
+void kahu__thread_dawdle(void);
+#else
+static inline void kahu__thread_dawdle(void) {
+}
+#endif
+
 #else
 
 typedef volatile uint64_t kahu__atomic;
@@ -85,6 +97,12 @@ static inline bool kahu__atomic_claim(kahu__atomic *a, uint64_t value) {
 
 static inline uint64_t kahu__thread_self(void) {
     return 1;
+}
+
+static inline void kahu__thread_give_way(void) {
+}
+
+static inline void kahu__thread_dawdle(void) {
 }
 
 #endif

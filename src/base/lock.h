@@ -102,6 +102,7 @@ static inline void kahu__lock_deinit(kahu__lock *l) {
 }
 
 static inline void kahu__lock_take(kahu__lock *l) {
+    kahu__thread_dawdle();
     lock_must(pthread_mutex_lock(l));
 }
 

@@ -5,6 +5,13 @@
 
 #define SLOTS_LEAST KAHU__CAPACITY(16)
 
+/* Tests wear slots out. */
+#if defined(KAHU_HOSTILE)
+#define SLOTS_FIRST_GENERATION (UINT32_MAX - 3)
+#else
+#define SLOTS_FIRST_GENERATION 0
+#endif
+
 /* ------------------------------------------------------------------------ */
 /* Ids                                                                       */
 /* ------------------------------------------------------------------------ */
@@ -76,7 +83,7 @@ uint64_t kahu__slots_put(struct kahu__slots *t, void *value) {
         if (t->count == t->capacity && !slots_grow(t))
             return 0;
         index = t->count++;
-        t->slots[index].generation = 0;
+        t->slots[index].generation = SLOTS_FIRST_GENERATION;
     }
 
     slot = &t->slots[index];

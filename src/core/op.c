@@ -172,7 +172,20 @@ int kahu_op_yield(lua_State *L) {
 /* Ending, on any OS thread                                                 */
 /* ------------------------------------------------------------------------ */
 
+/* Whoever takes it out of the list may free the scheduler next. So the loop is
+ * woken before the lock is given back, and nobody looks at s afterwards. */
+bool kahu__op_put(kahu_sched *s, struct kahu__op *op) {
+    op->in = KAHU__IN_ENDED;
+    kahu__op_list_append(&s->ended, op);
+    kahu__atomic_add(&s->ended_count, 1);
+    if (kahu__atomic_get(&s->owner) == kahu__thread_self())
+        return true;
+    kahu__ring(s);
+    return false;
+}
+
 static kahu_status op_end(kahu_sched *s, kahu_op handle, struct kahu__op how) {
+    bool here = false;
     struct kahu__op *op;
 
     kahu__lock_take(&s->op_lock);
@@ -182,16 +195,13 @@ static kahu_status op_end(kahu_sched *s, kahu_op handle, struct kahu__op how) {
         op->push = how.push;
         op->ud = how.ud;
         op->drop = how.drop;
-        op->in = KAHU__IN_ENDED;
-        kahu__op_list_append(&s->ended, op);
-        kahu__atomic_add(&s->ended_count, 1);
+        here = kahu__op_put(s, op);
     }
     kahu__lock_give(&s->op_lock);
 
-    if (op == NULL)
-        return KAHU_ESTALE;
-    kahu__ring(s);
-    return KAHU_OK;
+    if (here)
+        kahu__changed(s);
+    return op == NULL ? KAHU_ESTALE : KAHU_OK;
 }
 
 kahu_status kahu_op_finish(kahu_sched *s, kahu_op op, kahu_push_fn push,

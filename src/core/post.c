@@ -52,20 +52,19 @@ static kahu_status post_check(const kahu_sched *s, const struct post *p) {
 }
 
 static kahu_status post_put(kahu_sched *s, struct post *p) {
+    bool here = false;
     kahu_status status;
 
     kahu__lock_take(&s->op_lock);
     status = post_check(s, p);
     if (status == KAHU_OK) {
-        p->op.in = KAHU__IN_ENDED;
-        kahu__op_list_append(&s->ended, &p->op);
-        kahu__atomic_add(&s->ended_count, 1);
         kahu__atomic_add(&s->posted, 1);
+        here = kahu__op_put(s, &p->op);
     }
     kahu__lock_give(&s->op_lock);
 
-    if (status == KAHU_OK)
-        kahu__ring(s);
+    if (here)
+        kahu__changed(s);
     return status;
 }
 

@@ -148,10 +148,10 @@ void kahu__changed(kahu_sched *s) {
 /* Once is enough until the next step, which takes the ring back before it looks
  * at what has come. */
 void kahu__ring(kahu_sched *s) {
-    if (kahu__atomic_get(&s->owner) == kahu__thread_self())
-        kahu__changed(s);
-    else if (kahu__atomic_claim(&s->rung, 1))
+    if (kahu__atomic_claim(&s->rung, 1)) {
+        kahu__thread_dawdle();
         s->driver.wake(s->driver.ud);
+    }
 }
 
 /* ------------------------------------------------------------------------ */
@@ -349,10 +349,18 @@ static void sched_finish_close(kahu_sched *s) {
     sched_arm(s);
 }
 
+/* An OS thread whose stop is why we are here may be waking the driver still.
+ * It is no place for a lock: it may be in a signal handler. */
+static void sched_await_stops(const kahu_sched *s) {
+    while (kahu__atomic_get(&s->stopping) != 0)
+        kahu__thread_give_way();
+}
+
 /* Also cuts the scheduler out of the VM. */
 static void sched_destroy(kahu_sched *s) {
     kahu_driver driver = s->driver;
 
+    sched_await_stops(s);
     kahu_clear_errors(s);
     s->box->s = NULL;
     kahu__pool_deinit(&s->wakes);
@@ -418,8 +426,12 @@ void kahu_free(kahu_sched *s) {
 #define STOPPED (UINT64_C(1) << 32)
 
 void kahu_stop(kahu_sched *s, int exit_code) {
-    if (kahu__atomic_claim(&s->stopped, STOPPED | (uint32_t)exit_code))
+    kahu__atomic_add(&s->stopping, 1);
+    if (kahu__atomic_claim(&s->stopped, STOPPED | (uint32_t)exit_code)) {
+        kahu__thread_dawdle();
         s->driver.wake(s->driver.ud);
+    }
+    kahu__atomic_sub(&s->stopping, 1);
 }
 
 bool kahu_is_stopped(const kahu_sched *s) {

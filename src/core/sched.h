@@ -219,6 +219,7 @@ struct kahu_sched {
     bool free_at_exit; /* kahu_free() came from inside */
     /* 0, or STOPPED with the exit code in the lower half: see kahu_stop() */
     kahu__atomic stopped;
+    kahu__atomic stopping; /* OS threads inside kahu_stop() */
 
     bool armed;        /* the driver knows the two below */
     uint64_t armed_ns; /* what it was told last */
@@ -518,6 +519,10 @@ void kahu__timer_placed(void *ud, uint32_t id, uint32_t place);
 /* --- op.c ---------------------------------------------------------------- */
 
 void kahu__op_list_append(struct kahu__op_list *l, struct kahu__op *op);
+
+/* Any OS thread, under op_lock. Puts op behind what has ended. True on the loop
+ * thread, which has to call kahu__changed() when it has given the lock back. */
+bool kahu__op_put(kahu_sched *s, struct kahu__op *op);
 void kahu__op_list_remove(struct kahu__op_list *l, struct kahu__op *op);
 
 /* Takes the operations ended by now for delivery in this cycle. */

@@ -4,6 +4,7 @@
  */
 #define _POSIX_C_SOURCE 200809L
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -318,6 +319,7 @@ static struct place {
 } places[RING];
 
 static pthread_barrier_t all_open;
+static sem_t answered;
 
 static void nothing(void *ud, lua_State *L) {
     (void)ud;
@@ -332,6 +334,7 @@ static void ask_the_next(void *ud, lua_State *L) {
     (void)L;
     pthread_barrier_wait(&all_open);
     p->answer = kahu_call(p->next->h.s, nothing, NULL);
+    assert_int_equal(sem_post(&answered), 0);
 }
 
 static void *live(void *ud) {
@@ -353,12 +356,15 @@ static void a_circle_of_calls_is_an_error(void **state) {
 
     (void)state;
     assert_int_equal(pthread_barrier_init(&all_open, NULL, RING + 1), 0);
+    assert_int_equal(sem_init(&answered, 0, 0), 0);
     for (int i = 0; i < RING; i++) {
         places[i].next = &places[(i + 1) % RING];
         places[i].thread = start(live, &places[i]);
     }
     pthread_barrier_wait(&all_open); /* all are open */
     pthread_barrier_wait(&all_open); /* all are inside of their call */
+    for (int i = 0; i < RING; i++) /* who is through serves the others still */
+        assert_int_equal(sem_wait(&answered), 0);
     for (int i = 0; i < RING; i++)
         assert_int_equal(kahu_post(places[i].h.s, unref, places[i].h.s, NULL),
                          KAHU_OK);
@@ -371,6 +377,7 @@ static void a_circle_of_calls_is_an_error(void **state) {
     }
     assert_int_equal(dead, 1);
     pthread_barrier_destroy(&all_open);
+    sem_destroy(&answered);
 }
 
 /* ------------------------------------------------------------------------ */

@@ -125,10 +125,10 @@ static void no_attack_makes_more(void **state) {
         host_open(&h, NULL);
         assert_int_equal(kahu_set_error_policy(h.s, KAHU_ERRORS_COLLECT),
                          KAHU_OK);
-        set_threads(&h, 60);
+        set_threads(&h, 30);
         host_run(&h, attacks[i]);
-        for (int step = 0; step < 30; step++) {
-            assert_true(live(&h) <= 60);
+        for (int step = 0; step < 12; step++) {
+            assert_true(live(&h) <= 30);
             assert_true(kahu_stepped_step(h.m, (uint64_t)step * 1000000) >= 0);
             kahu__verify(h.s);
         }
