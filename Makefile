@@ -67,10 +67,13 @@ coverage: ## lines and branches of the library that the tests run
 	tools/install_deps coverage
 	cmake --preset coverage
 	cmake --build --preset coverage
+	find build/coverage -name '*.gcda' -delete
 	ctest --preset coverage -j $(JOBS) \
-		-R '^(unit|embed|fault|behaviour|model|programs)\.'
-	gcovr --root . --filter 'src/' --exclude-unreachable-branches \
-		--exclude-throw-branches build/coverage --txt --print-summary
+		-R '^(unit|embed|fault|behaviour|model|programs|stress)\.'
+	gcovr --root . --filter src/ --exclude-directories '.*kahu_single.*' \
+		--exclude-unreachable-branches --exclude-throw-branches \
+		build/coverage --txt --json build/coverage/coverage.json
+	tools/check_coverage build/coverage/coverage.json
 
 format: ## let clang-format lay out every C file
 	clang-format -i $(SOURCES)

@@ -105,8 +105,6 @@ struct blocking {
     kahu_sched *s;            /* NULL before a scheduler */
     uint64_t deadline_ns;
     blocking_bell bell;
-    bool turning;  /* inside turn, which frees this at its end if */
-    bool released; /* the scheduler went away meanwhile */
 };
 
 /* ------------------------------------------------------------------------ */
@@ -137,19 +135,13 @@ static void blocking_attach(void *ud, kahu_sched *s) {
     d->s = s;
 }
 
-static void blocking_free(struct blocking *d) {
+/* Not from inside of a turn: a scheduler goes when its kahu_run() is over. */
+static void blocking_release(void *ud) {
+    struct blocking *d = ud;
     struct kahu__alloc alloc = d->alloc;
 
     bell_deinit(&d->bell);
     kahu__free(&alloc, d, sizeof(*d));
-}
-
-static void blocking_release(void *ud) {
-    struct blocking *d = ud;
-
-    d->released = true;
-    if (!d->turning)
-        blocking_free(d);
 }
 
 /* Rounded up: not early. A sleep longer than poll() can count is cut, and the
@@ -171,11 +163,7 @@ static kahu_status blocking_turn(void *ud) {
 
     if (!bell_wait(&d->bell, ms))
         return KAHU_EDRIVER;
-    d->turning = true;
     (void)kahu_step(d->s);
-    d->turning = false;
-    if (d->released)
-        blocking_free(d);
     return KAHU_OK;
 }
 

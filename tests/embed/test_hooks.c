@@ -2,6 +2,7 @@
 /*
  * Hooks: what they are told, and what they may do.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "host.h"
@@ -67,6 +68,40 @@ static void an_error_is_told_once(void **state) {
     assert_int_equal(h.errors, 1);
     assert_string_equal(h.error, "test:1: late");
     assert_int_equal(kahu_exit_code(h.s), 1);
+    host_close(&h);
+}
+
+static void measure(void *ud, lua_State *L, lua_State *co, const char *message,
+                    const char *traceback) {
+    size_t *length = ud;
+
+    (void)L;
+    (void)co;
+    assert_string_equal(message, "test:2: deep");
+    *length = strlen(traceback);
+}
+
+/* S9.1: a traceback has an end, however long the names in it are. */
+static void names_without_end(void **state) {
+    kahu_hooks hooks = KAHU_HOOKS_INIT;
+    char script[4096];
+    char name[900];
+    size_t length = 0;
+    struct host h;
+
+    (void)state;
+    host_open(&h, NULL);
+    hooks.ud = &length;
+    hooks.on_error = measure;
+    assert_int_equal(kahu_add_hooks(h.s, &hooks), KAHU_OK);
+    memset(name, 'f', sizeof(name));
+    name[sizeof(name) - 1] = '\0';
+    (void)snprintf(script, sizeof(script),
+                   "local function %s(n)\nif n == 0 then error('deep') end"
+                   " %s(n - 1)\nreturn end %s(100)",
+                   name, name, name);
+    host_run(&h, script);
+    assert_in_range(length, 4000, 8191);
     host_close(&h);
 }
 
@@ -257,6 +292,7 @@ int main(void) {
         cmocka_unit_test(ends_and_results_are_told),
         cmocka_unit_test(a_cancelled_thread_keeps_no_wake),
         cmocka_unit_test(an_error_is_told_once),
+        cmocka_unit_test(names_without_end),
         cmocka_unit_test(an_error_in_a_hook_changes_nothing),
         cmocka_unit_test(a_hook_may_call_back),
         cmocka_unit_test(errors_in_tostring_come_to_an_end),
