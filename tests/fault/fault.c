@@ -378,7 +378,7 @@ void fault_everywhere(void (*scenario)(void), enum driver driver,
 
 /* So many places are tried one by one, and of more the fewer the more: who
  * allocates a million times does so in a loop. About 800 of any number. */
-#define FAULT_EACH 200
+#define FAULT_EACH 200L
 
 static long fault_step(long until) {
     long seldom = until / (5 * FAULT_EACH);
