@@ -216,7 +216,8 @@ typedef struct kahu_driver {
      */
     void (*arm)(void *ud, uint64_t deadline_ns, bool pending);
     /**
-     * Call kahu_step() soon; calls may be merged. Must not call kahu. Thread:
+     * Call kahu_step() soon; calls may be merged. A lock of kahu's is held:
+     * must not call kahu, nor take a lock under which kahu is called. Thread:
      * any, and safe in a signal handler if kahu_stop() is to be.
      */
     void (*wake)(void *ud);
@@ -437,7 +438,8 @@ KAHU_API kahu_status kahu_run_until(kahu_sched *s, lua_State *const *threads,
 /**
  * Makes the calling OS thread the one that owns s, to step it from here on.
  * The one before must have finished with s, and the host must have passed it
- * on in a way that orders memory: a lock, a queue, a join.
+ * on in a way that orders memory: a lock, a queue, a join. Until this returns
+ * the one before calls nothing on s, not even what any OS thread may.
  *
  * Thread: the new owner. Since 0.1.
  */

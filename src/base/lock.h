@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lock.h - a lock, held for a few instructions at a time, and a signal to wait
- * for. With KAHU_THREADS=0 there is nobody to keep out, and nothing to wait
- * for.
+ * lock.h - a lock, held for a moment at a time, and a signal to wait for. With
+ * KAHU_THREADS=0 there is nobody to keep out, and nothing to wait for.
  */
 #ifndef KAHU_BASE_LOCK_H
 #define KAHU_BASE_LOCK_H

@@ -12,7 +12,8 @@
  *   Whoever frees the wake of an operation (delivery, cancel, close) owns what
  *   the ender left: drop is called once, there. An operation that was still
  *   open has nobody's values, and on_cancel is called instead.
- *   Callbacks run outside the lock: they may call back.
+ *   Callbacks run outside the lock: they may call back. Only the driver is
+ *   woken under it.
  *   Calls posted from other OS threads (post.c) go the same way, so that they
  *   and the operations are delivered in the order in which they came.
  */

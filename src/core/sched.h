@@ -329,7 +329,8 @@ bool kahu__spent(kahu_sched *s);
  * whose outermost kahu__leave() will. */
 void kahu__changed(kahu_sched *s);
 
-/* Something has come for the next step. Any OS thread. */
+/* Something has come for the next step. Any OS thread but the scheduler's,
+ * under op_lock: see kahu__op_put(). */
 void kahu__ring(kahu_sched *s);
 
 /* The box of L's VM, which has one: L has room for a value. */

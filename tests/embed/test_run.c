@@ -73,8 +73,8 @@ static void a_run_until_all_is_done(void **state) {
         (void)state;
         open_on(&h, d);
         assert_int_equal(kahu_run(h.s), KAHU_OK);
-        host_run(&h, "task.delay(0.004, log, 'b') task.defer(log, 'd')"
-                     "task.wait(0.002) log('a') task.wait(0.004) log('c')");
+        host_run(&h, "task.defer(log, 'd') task.wait(0.002) log('a')"
+                     "task.delay(0.001, log, 'b') task.wait(0.002) log('c')");
         assert_int_equal(kahu_run(h.s), KAHU_OK);
         assert_log(&h, "d a b c");
         assert_true(kahu_is_done(h.s));

@@ -54,9 +54,10 @@ static void a_run_ends_when_all_is_done(void **state) {
 static void run_some(struct host *h) {
     lua_State *threads[3];
 
-    threads[0] = host_run(h, "task.wait(0.002) log('a')"
+    threads[0] = host_run(h, "repeat task.wait(0.001) until over log('a')"
                              " task.defer(log, 'after')");
-    threads[1] = host_run(h, "task.wait(0.001) log('b') error('x', 0)");
+    threads[1] = host_run(h, "task.wait(0.001) over = true log('b')"
+                             " error('x', 0)");
     threads[2] = host_run(h, "log('c')");
     assert_int_equal(kahu_run_until(h->s, threads, 3), KAHU_OK);
     assert_log(h, "c b a");

@@ -58,12 +58,18 @@ def test(directory, jobs, log):
         return False
 
 
+def check(faults):
+    """Before anything is built: is each fault's place there, once?"""
+    for file, old, _ in faults:
+        times = (ROOT / file).read_text().count(old)
+        if times != 1:
+            sys.exit(f"mutants: {file} has {times} times:\n{old}")
+
+
 def apply(tree, fault):
     file, old, new = fault
     path = tree / file
     text = path.read_text()
-    if text.count(old) != 1:
-        sys.exit(f"mutants: {file} has {text.count(old)} times:\n{old}")
     path.write_text(text.replace(old, new))
     return path, text
 
@@ -107,6 +113,7 @@ def main():
     faults = read(HERE / "mutants.txt")
     start = time.monotonic()
     counts = {"noticed": 0, "survived": 0, "not built": 0}
+    check(faults)
     with open(args.directory / "log", "w") as log:
         tree, built = prepare(args.directory, args.jobs, log)
         for number, fault in enumerate(faults, 1):
