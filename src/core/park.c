@@ -26,6 +26,7 @@ void kahu__park(kahu_sched *s, uint32_t id) {
 void kahu__park_retry(kahu_sched *s) {
     struct kahu__list *parked = &s->lists[KAHU__PARKED];
 
+    s->unparked = false; /* also if what was parked has been cancelled since */
     if (parked->first == 0)
         return;
     while (parked->first != 0) {
@@ -34,6 +35,5 @@ void kahu__park_retry(kahu_sched *s) {
         kahu__list_remove(s, id);
         kahu__list_append(s, KAHU__DUE, id);
     }
-    s->unparked = false;
     kahu__chain_update(s);
 }

@@ -89,6 +89,28 @@ static void a_wake_for_a_running_thread_waits(void **state) {
     }
 }
 
+/* M2 S9.4: cancelled before the step that would have delivered it, it leaves
+ * nothing to do; found by the fuzzer as a kahu_run() without end. */
+static void a_parked_wake_is_cancelled(void **state) {
+    struct host h;
+    lua_State *co;
+
+    (void)state;
+    host_open(&h, NULL);
+    host_global(&h, "step", step);
+    host_run(&h, "task.delay(1, log, 'later')");
+    co = host_load(&h, parked);
+    assert_int_equal(lua_resume(co, NULL, 0), LUA_YIELD);
+    lua_settop(co, 0);
+    assert_true(kahu_is_ready(h.s));
+    assert_int_equal(kahu_cancel(h.s, co), KAHU_OK);
+    assert_int_equal(kahu_step(h.s), 0);
+    assert_false(kahu_is_ready(h.s));
+    assert_int_equal(kahu_run(h.s), KAHU_OK);
+    assert_log(&h, "yields later");
+    host_close(&h);
+}
+
 static int resumed;
 static void (*chained)(lua_State *L);
 
@@ -148,6 +170,7 @@ int main(void) {
         cmocka_unit_test(a_second_one_is_refused),
         cmocka_unit_test(functions_outlive_their_scheduler),
         cmocka_unit_test(a_wake_for_a_running_thread_waits),
+        cmocka_unit_test(a_parked_wake_is_cancelled),
         cmocka_unit_test(a_callback_of_the_host_is_chained),
     };
 
