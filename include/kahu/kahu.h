@@ -216,9 +216,9 @@ typedef struct kahu_driver {
      */
     void (*arm)(void *ud, uint64_t deadline_ns, bool pending);
     /**
-     * Call kahu_step() soon; calls may be merged. A lock of kahu's is held:
-     * must not call kahu, nor take a lock under which kahu is called. Thread:
-     * any, and safe in a signal handler if kahu_stop() is to be.
+     * Call kahu_step() soon; calls may be merged. A lock of kahu's may be
+     * held: must not call kahu, nor take a lock under which kahu is called.
+     * Thread: any, and safe in a signal handler if kahu_stop() is to be.
      */
     void (*wake)(void *ud);
     /** The scheduler this driver is to step; at the end of kahu_new(). */

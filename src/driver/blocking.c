@@ -135,7 +135,8 @@ static void blocking_attach(void *ud, kahu_sched *s) {
     d->s = s;
 }
 
-/* Not from inside of a turn: a scheduler goes when its kahu_run() is over. */
+/* In a kahu_run() a scheduler goes after its last turn. In a turn that a host
+ * makes it may go inside: nothing is looked at after the step. */
 static void blocking_release(void *ud) {
     struct blocking *d = ud;
     struct kahu__alloc alloc = d->alloc;
