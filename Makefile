@@ -23,6 +23,11 @@ bench: all ## measure against the same work in bare VM calls
 	bench/run $(BUILD)
 	$(BUILD)/bench/kahu-ops
 
+.PHONY: bench-instructions
+bench-instructions: all ## count instructions of base and core, compare
+	cmake --build $(BUILD) --target kahu-micro
+	bench/instructions $(BUILD)
+
 install: all ## install the program and the library under PREFIX=/usr/local
 	cmake --install $(BUILD) --prefix $(PREFIX)
 
