@@ -161,10 +161,12 @@ void sleeps_free(struct sleeps *z) {
 /* For scripts                                                              */
 /* ------------------------------------------------------------------------ */
 
+/* What was cut off is a part of the last nanosecond: with one more, none is
+ * told to have slept less than it asked for. */
 static uint64_t sleep_ns(double seconds) {
     if (!(seconds > 0))
         return 0;
-    return (uint64_t)((seconds < LONGEST_S ? seconds : LONGEST_S) * 1e9);
+    return (uint64_t)((seconds < LONGEST_S ? seconds : LONGEST_S) * 1e9) + 1;
 }
 
 static kahu_status sleep_begin(lua_State *L, struct sleep *p) {
