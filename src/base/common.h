@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #if defined(__GNUC__)
 #define kahu__likely(x) __builtin_expect(!!(x), 1)
@@ -22,6 +23,19 @@
 #else
 #define kahu__assume(x) assert(x)
 #endif
+
+/* How many bits it takes to write x: 0 for 0, 64 for the largest. */
+static inline unsigned kahu__bits(uint64_t x) {
+#if defined(__GNUC__)
+    return x == 0 ? 0 : 64 - (unsigned)__builtin_clzll(x);
+#else
+    unsigned bits = 0;
+
+    for (; x != 0; x >>= 1)
+        bits++;
+    return bits;
+#endif
+}
 
 /* Tests are built with every capacity at its least, so that growing is met
  * everywhere; KAHU_HOSTILE says so. */

@@ -106,7 +106,7 @@ static bool heap_resize(struct kahu__heap *h, uint32_t capacity) {
 
 /* By a quarter, so that at most a fifth of the space is ever unused. */
 static bool heap_grow(struct kahu__heap *h) {
-    uint32_t capacity = h->capacity + h->capacity / 4 + HEAP_LEAST;
+    uint32_t capacity = h->capacity + h->capacity / 8 + HEAP_LEAST;
 
     return capacity > h->capacity && heap_resize(h, capacity);
 }

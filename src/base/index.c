@@ -32,9 +32,23 @@ static struct kahu__index_span *span_place(const struct kahu__index *ix,
 
 static struct kahu__index_ids *span_ids(const struct kahu__index *ix,
                                         const void *ptr) {
+    if (kahu__likely(span_number(ptr) == ix->last_number))
+        return ix->last_ids;
     if (ix->used == 0)
         return NULL;
     return span_place(ix, span_number(ptr))->ids;
+}
+
+/* The same, where there are some; the next look at the span finds them at
+ * once. */
+static struct kahu__index_ids *span_enter(struct kahu__index *ix,
+                                          const void *ptr) {
+    struct kahu__index_ids *ids = span_ids(ix, ptr);
+
+    kahu__assume(ids != NULL);
+    ix->last_number = span_number(ptr);
+    ix->last_ids = ids;
+    return ids;
 }
 
 /* ------------------------------------------------------------------------ */
@@ -62,6 +76,8 @@ static bool index_resize(struct kahu__index *ix, uint32_t capacity) {
         return false;
 
     ix->spans = spans;
+    ix->last_number = 0;
+    ix->last_ids = NULL;
     ix->capacity = capacity;
     ix->used = ix->empty = 0;
     for (uint32_t i = 0; i < old.capacity; i++)
@@ -133,11 +149,10 @@ bool kahu__index_reserve(struct kahu__index *ix, const void *ptr) {
 }
 
 void kahu__index_put(struct kahu__index *ix, const void *ptr, uint32_t id) {
-    struct kahu__index_ids *ids = span_place(ix, span_number(ptr))->ids;
+    struct kahu__index_ids *ids = span_enter(ix, ptr);
     uint32_t grain = span_grain(ptr);
 
     assert(id != 0);
-    kahu__assume(ids != NULL);
     if (ids->ids[grain] == 0) {
         ix->empty -= ids->live == 0;
         ids->live++;
@@ -147,10 +162,9 @@ void kahu__index_put(struct kahu__index *ix, const void *ptr, uint32_t id) {
 }
 
 void kahu__index_remove(struct kahu__index *ix, const void *ptr) {
-    struct kahu__index_ids *ids = span_place(ix, span_number(ptr))->ids;
+    struct kahu__index_ids *ids = span_enter(ix, ptr);
     uint32_t grain = span_grain(ptr);
 
-    kahu__assume(ids != NULL);
     assert(ids->ids[grain] != 0);
     ids->ids[grain] = 0;
     ix->count--;

@@ -10,10 +10,13 @@
  *
  * Invariants
  *   (1) An object is at least INDEX_GRAIN bytes long, so that no two of them
- *       begin in the same grain; threads of Luau have twice that.
+ *       begin in the same grain. A thread of Luau is 17 pointers long (a test
+ *       looks at that: unit.wake).
  *   (2) spans: open addressing, linear probing, capacity a power of two or 0,
  *       at most 3/4 full. A span stays where it is until all are placed anew.
- *   (3) id 0 is no id. `live` of a span counts its ids, `empty` the spans that
+ *   (3) last_ids are those of span last_number, which somebody changed last;
+ *       NULL and 0 when there is none.
+ *   (4) id 0 is no id. `live` of a span counts its ids, `empty` the spans that
  *       have none, and `count` all ids.
  */
 #ifndef KAHU_BASE_INDEX_H
@@ -24,7 +27,7 @@
 
 #include "alloc.h"
 
-#define INDEX_GRAIN 64
+#define INDEX_GRAIN (16 * sizeof(void *))
 #define INDEX_GRAINS 64 /* in a span */
 
 struct kahu__index_ids {
@@ -43,6 +46,8 @@ struct kahu__index {
     uint32_t used;  /* places of spans */
     uint32_t empty; /* of these, without an id */
     uint32_t count;
+    uintptr_t last_number;
+    struct kahu__index_ids *last_ids;
     struct kahu__alloc *alloc;
 };
 

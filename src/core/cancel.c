@@ -65,7 +65,7 @@ void kahu__cancel_tell(kahu_sched *s, lua_State *co) {
  * have cancelled the thread already, or resumed it to its end. */
 void kahu__cancel_now(kahu_sched *s, lua_State *co) {
     kahu__enter(s);
-    kahu__hold(s, co);
+    kahu__hold(co, s->work);
     kahu__cancel_tell(s, co);
     kahu__reset(s, co);
     lua_pop(s->work, 1);

@@ -117,21 +117,6 @@ static int deliver_stored(kahu_sched *s, struct kahu__wake *w) {
 /* Delivery                                                                 */
 /* ------------------------------------------------------------------------ */
 
-/* Takes the contents out of the wake and frees its record: from here on the
- * thread has one wake less, and the resume may do with the rest as it likes. */
-static struct kahu__wake deliver_open(kahu_sched *s, uint32_t id) {
-    struct kahu__wake *w = kahu__wake_at(s, id);
-    struct kahu__wake parcel = *w;
-
-    kahu__wake_hold(s, id);
-    if (w->kind == KAHU_OPERATION)
-        w->u.op = NULL;
-    else
-        w->u.values.first = 0;
-    kahu__wake_free(s, id);
-    return parcel;
-}
-
 /* Pushes the wake's values on its thread: how many, or -1 for an error. */
 static int deliver_values(kahu_sched *s, struct kahu__wake *w) {
     return w->kind == KAHU_WAIT ? deliver_elapsed(s, w->co, w->u.start_ns)
@@ -178,15 +163,15 @@ static void deliver_operation(kahu_sched *s, struct kahu__wake *w) {
 }
 
 static void deliver_resume(kahu_sched *s, uint32_t id) {
-    struct kahu__wake w = deliver_open(s, id);
+    struct kahu__wake *w = kahu__wake_begin(s, id);
 
-    if (w.kind == KAHU__CANCEL)
-        kahu__cancel_now(s, w.co);
-    else if (w.kind == KAHU_OPERATION)
-        deliver_operation(s, &w);
+    if (w->kind == KAHU__CANCEL)
+        kahu__cancel_now(s, w->co);
+    else if (w->kind == KAHU_OPERATION)
+        deliver_operation(s, w);
     else
-        deliver_run(s, &w, deliver_values(s, &w));
-    lua_pop(s->work, 1); /* what kahu__wake_hold() pushed */
+        deliver_run(s, w, deliver_values(s, w));
+    kahu__wake_end(s, id);
 }
 
 void kahu__drop(kahu_sched *s, uint32_t id) {

@@ -15,14 +15,9 @@
 #define LANE_SHIFT 16
 
 static unsigned lane_of(uint64_t delay_ns) {
-    uint64_t rest = delay_ns >> LANE_SHIFT;
-    unsigned lane = 0;
+    unsigned lane = kahu__bits(delay_ns >> LANE_SHIFT);
 
-    while (rest != 0 && lane < KAHU__LANES - 1) {
-        rest >>= 1;
-        lane++;
-    }
-    return lane;
+    return lane < KAHU__LANES ? lane : KAHU__LANES - 1;
 }
 
 /* Is the end of the lane a place for this deadline? */

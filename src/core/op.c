@@ -118,7 +118,7 @@ static struct kahu__op *op_new(kahu_sched *s, lua_State *L) {
     }
     op->id = op_name(s, op);
     if (op->id != 0)
-        op->wake = kahu__wake_new(s, L, KAHU_OPERATION);
+        op->wake = kahu__wake_new(s, L, KAHU_OPERATION, L, 0);
     if (op->wake != 0)
         return op;
     if (op->id != 0)
@@ -319,9 +319,11 @@ static void op_drop(kahu_sched *s, struct kahu__op *op) {
 }
 
 bool kahu__op_take(kahu_sched *s, struct kahu__op *op) {
-    bool good = kahu__protect(s, s->caller, op_push_outcome, op) == LUA_OK;
+    bool good = op->ending == KAHU__VALUES;
 
-    good = good && op->ending == KAHU__VALUES;
+    if (op->push != NULL || !good)
+        good =
+            kahu__protect(s, s->caller, op_push_outcome, op) == LUA_OK && good;
     op_drop(s, op);
     return good;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "pool.h"
 
-#include <lua.h>
+#include <lualib.h>
 
 #include "../base/common.h"
 #include "sched.h"
@@ -41,11 +41,32 @@ static uint64_t *chunk_link(const struct kahu__pool *p, struct kahu__chunk *c,
     return c->items + place * (p->item_size / sizeof(uint64_t));
 }
 
+struct chunk_making {
+    kahu_sched *s;
+    struct kahu__chunk *chunk;
+};
+
+/* Puts the table on top of s->keep where one has gone, or leaves it there. A
+ * place that is free holds the number of the next one. */
+static int chunk_place_table(kahu_sched *s) {
+    int place = s->keep_free;
+
+    if (place == 0)
+        return lua_gettop(s->keep);
+    s->keep_free = lua_tointeger(s->keep, place);
+    lua_replace(s->keep, place);
+    return place;
+}
+
 static int chunk_make_table(lua_State *L, void *ud) {
-    struct kahu__chunk *c = ud;
+    struct chunk_making *making = ud;
+    kahu_sched *s = making->s;
 
     lua_createtable(L, POOL_CHUNK, 0);
-    c->table = lua_ref(L, -1);
+    if (!lua_checkstack(s->keep, 1 + KAHU__KEEP_ROOM))
+        luaL_error(L, "not enough memory");
+    lua_xmove(L, s->keep, 1);
+    making->chunk->table = chunk_place_table(s);
     return 0;
 }
 
@@ -78,6 +99,7 @@ static bool chunk_number(struct kahu__pool *p, uint32_t *out) {
 }
 
 static struct kahu__chunk *chunk_new(struct kahu__pool *p) {
+    struct chunk_making making = {.s = p->s};
     struct kahu__chunk *c;
     uint32_t number;
 
@@ -86,7 +108,8 @@ static struct kahu__chunk *chunk_new(struct kahu__pool *p) {
     c = kahu__calloc(&p->s->alloc, chunk_size(p));
     if (c == NULL)
         return NULL;
-    if (kahu__protect(p->s, p->s->work, chunk_make_table, c) != LUA_OK) {
+    making.chunk = c;
+    if (kahu__protect(p->s, p->s->work, chunk_make_table, &making) != LUA_OK) {
         lua_pop(p->s->work, 1); /* the error */
         kahu__free(&p->s->alloc, c, chunk_size(p));
         return NULL;
@@ -102,11 +125,15 @@ static struct kahu__chunk *chunk_new(struct kahu__pool *p) {
 }
 
 static void chunk_free(struct kahu__pool *p, struct kahu__chunk *c) {
-    lua_unref(p->s->work, c->table);
+    kahu_sched *s = p->s;
+
+    lua_pushinteger(s->keep, s->keep_free);
+    lua_replace(s->keep, c->table);
+    s->keep_free = c->table;
     p->chunks[c->number] = NULL;
     if (c->number < p->lowest)
         p->lowest = c->number;
-    kahu__free(&p->s->alloc, c, chunk_size(p));
+    kahu__free(&s->alloc, c, chunk_size(p));
 }
 
 /* ------------------------------------------------------------------------ */
@@ -148,7 +175,7 @@ void kahu__pool_give(struct kahu__pool *p, uint32_t id) {
     uint32_t place = (id - 1) % POOL_CHUNK;
     struct kahu__chunk *c = p->chunks[(id - 1) / POOL_CHUNK];
 
-    lua_pushnil(p->s->work);
+    lua_pushnil(p->s->keep);
     kahu__pool_set(p, id);
 
     if (c->free == POOL_CHUNK)
@@ -166,19 +193,19 @@ void kahu__pool_give(struct kahu__pool *p, uint32_t id) {
     chunk_free(p, c);
 }
 
-void kahu__pool_set(struct kahu__pool *p, uint32_t id) {
-    lua_State *work = p->s->work;
-
-    lua_getref(work, p->chunks[(id - 1) / POOL_CHUNK]->table);
-    lua_insert(work, -2);
-    lua_rawseti(work, -2, (int)((id - 1) % POOL_CHUNK) + 1);
-    lua_pop(work, 1);
+static int pool_table(const struct kahu__pool *p, uint32_t id) {
+    return p->chunks[(id - 1) / POOL_CHUNK]->table;
 }
 
-void kahu__pool_get(const struct kahu__pool *p, uint32_t id) {
-    lua_State *work = p->s->work;
+static int pool_slot(uint32_t id) {
+    return (int)((id - 1) % POOL_CHUNK) + 1;
+}
 
-    lua_getref(work, p->chunks[(id - 1) / POOL_CHUNK]->table);
-    lua_rawgeti(work, -1, (int)((id - 1) % POOL_CHUNK) + 1);
-    lua_remove(work, -2);
+void kahu__pool_set(struct kahu__pool *p, uint32_t id) {
+    lua_rawseti(p->s->keep, pool_table(p, id), pool_slot(id));
+}
+
+void kahu__pool_get(const struct kahu__pool *p, uint32_t id, lua_State *L) {
+    lua_rawgeti(p->s->keep, pool_table(p, id), pool_slot(id));
+    lua_xmove(p->s->keep, L, 1);
 }

@@ -5,8 +5,10 @@
  * Records live in chunks. A chunk is a block of C memory and one Luau table,
  * made with all its slots: storing a value in it allocates nothing, and what
  * the collector has to look at again after a store is one chunk's table, not
- * one table for all. An empty chunk is given back, but for one in reserve, so
- * memory returns to where it was and the steady state allocates nothing.
+ * one table for all. The tables stand on the stack of a hidden thread, s->keep,
+ * where a store reaches them by their index, without asking the registry. An
+ * empty chunk is given back, but for one in reserve, so memory returns to where
+ * it was and the steady state allocates nothing.
  *
  * Invariants
  *   (1) An id is chunk number * POOL_CHUNK + place + 1; 0 is no id.
@@ -35,7 +37,7 @@ struct kahu__chunk {
     uint32_t number;
     uint32_t live; /* places in use */
     uint32_t free; /* first free place; POOL_CHUNK when none */
-    int table;     /* registry reference of the Luau table */
+    int table;     /* index of the Luau table on s->keep */
     uint64_t
         items[]; /* POOL_CHUNK records; a free one holds the next's place */
 };
@@ -69,10 +71,10 @@ static inline void *kahu__pool_at(const struct kahu__pool *p, uint32_t id) {
     return (char *)c->items + (size_t)((id - 1) % POOL_CHUNK) * p->item_size;
 }
 
-/* Moves the value on top of the work thread into the record's slot. */
+/* Moves the value on top of s->keep into the record's slot. */
 void kahu__pool_set(struct kahu__pool *p, uint32_t id);
 
-/* Pushes the record's value on the work thread. */
-void kahu__pool_get(const struct kahu__pool *p, uint32_t id);
+/* Pushes the record's value on L, which has room for it. */
+void kahu__pool_get(const struct kahu__pool *p, uint32_t id, lua_State *L);
 
 #endif

@@ -22,8 +22,8 @@
  *
  * Invariants
  *   (1) pending_all is the sum of pending[], and the number of live records in
- *       `wakes`: all is done exactly when it is 0 (S9.4), nothing is posted and
- *       nobody holds a kahu_ref().
+ *       `wakes` but for one that is being delivered: all is done exactly when
+ *       it is 0 (S9.4), nothing is posted and nobody holds a kahu_ref().
  *   (2) A wake is delivered only by a phase of a cycle, and phases run only
  *       with depth 1: never inside a resume or a hook (M8).
  *   (3) Between calls of the API, depth is 0 and the driver knows the first
@@ -42,7 +42,7 @@
 /* Room on the hidden threads: for what one resume or hook moves values with,
  * and for a good number of them inside each other. */
 #define WORK_ROOM 32
-#define WORK_STACK 1024
+#define WORK_DEPTH 32 /* there is room for so many from the start */
 
 /* Its address is the key of the box in the VM's registry. */
 static char box_key;
@@ -162,7 +162,7 @@ static lua_State *sched_new_thread(lua_State *L, int *ref) {
     lua_State *co = lua_newthread(L);
 
     *ref = lua_ref(L, -1);
-    if (!lua_checkstack(co, WORK_STACK))
+    if (!lua_checkstack(co, WORK_ROOM * WORK_DEPTH))
         luaL_error(L, "not enough memory");
     return co;
 }
@@ -173,6 +173,7 @@ static int sched_open(lua_State *L) {
 
     s->work = sched_new_thread(L, &s->work_ref);
     s->caller = sched_new_thread(L, &s->caller_ref);
+    s->keep = sched_new_thread(L, &s->keep_ref);
     lua_pushcfunction(L, sched_protected, "protect");
     s->protect_ref = lua_ref(L, -1);
 
@@ -196,6 +197,7 @@ static bool sched_enter_vm(kahu_sched *s, lua_State *L) {
         return true;
     lua_pop(L, 1); /* the error */
     lua_unref(L, s->protect_ref);
+    lua_unref(L, s->keep_ref);
     lua_unref(L, s->caller_ref);
     lua_unref(L, s->work_ref);
     return false;
@@ -367,6 +369,7 @@ static void sched_destroy(kahu_sched *s) {
     kahu__pool_deinit(&s->values);
     kahu__pool_deinit(&s->watches);
     lua_unref(s->main, s->protect_ref);
+    lua_unref(s->main, s->keep_ref);
     lua_unref(s->main, s->caller_ref);
     lua_unref(s->main, s->work_ref);
     sched_free_memory(s);
@@ -376,8 +379,8 @@ static void sched_destroy(kahu_sched *s) {
 
 /* Where even more are inside each other, room is made while it can be. */
 void kahu__enter(kahu_sched *s) {
-    s->depth++;
-    (void)lua_checkstack(s->work, WORK_ROOM);
+    if (kahu__unlikely(++s->depth > WORK_DEPTH))
+        (void)lua_checkstack(s->work, WORK_ROOM);
 }
 
 void kahu__leave(kahu_sched *s) {

@@ -97,6 +97,8 @@ enum kahu__list_name {
 
 #define KAHU__LANES 32 /* see lanes.c */
 
+#define KAHU__KEEP_ROOM 4 /* for values on their way into a pool */
+
 /* ------------------------------------------------------------------------ */
 /* Operations                                                               */
 /* ------------------------------------------------------------------------ */
@@ -160,14 +162,18 @@ struct kahu__box {
 
 struct kahu_sched {
     lua_State *main;
-    /* Two hidden threads, never resumed. `work` is where values are moved and
+    /* Three hidden threads, never resumed. `work` is where values are moved and
      * kept for a while; no code that a script can reach runs on it, so that no
      * script ever gets hold of it. `caller` is where hooks and providers run;
-     * between their calls it is empty, and so looks dead to whoever has it. */
+     * between their calls it is empty, and so looks dead to whoever has it. On
+     * `keep` stand the tables of the pools, with KAHU__KEEP_ROOM above them. */
     lua_State *work;
     lua_State *caller;
+    lua_State *keep;
     int work_ref;
     int caller_ref;
+    int keep_ref;
+    int keep_free;   /* a place on it that a table has left; 0 for none */
     int protect_ref; /* the C closure that kahu__protect() calls */
     struct kahu__box *box;
     kahu_driver driver;
@@ -186,6 +192,7 @@ struct kahu_sched {
     lua_CFunction wait_function; /* strict wakes: what waiting threads are in */
     size_t pending[KAHU_KINDS + 1];
     size_t pending_all;
+    size_t delivering; /* wakes begun and not ended: 0 or 1 */
 
     kahu__lock op_lock;
     struct kahu__slots ops;
@@ -372,11 +379,13 @@ uint32_t kahu__thread_wakes(const kahu_sched *s, const lua_State *co);
 kahu_status kahu__wake_allowed(const kahu_sched *s, const lua_State *co);
 
 /* A new wake of co, in its ring, linked nowhere, without values; 0 when memory
- * is out. */
-uint32_t kahu__wake_new(kahu_sched *s, lua_State *co, unsigned kind);
+ * is out. L has co at index `at`; for 0, co has to name itself. */
+uint32_t kahu__wake_new(kahu_sched *s, lua_State *co, unsigned kind,
+                        lua_State *L, int at);
 
 /* A new wake of co with the top nargs values of L, which stay there; linked
- * nowhere; 0 when memory is out. co is of this VM and not dead. */
+ * nowhere; 0 when memory is out. co is of this VM and not dead; unless it is L
+ * itself, it stands right below the values. */
 uint32_t kahu__wake_make(kahu_sched *s, lua_State *co, kahu_kind kind,
                          lua_State *L, int nargs);
 
@@ -386,6 +395,12 @@ void kahu__values_take(kahu_sched *s, uint32_t first, lua_State *co);
 /* Unlinks the wake from wherever it is and frees it with all it holds. */
 void kahu__wake_free(kahu_sched *s, uint32_t id);
 
+/* For a delivery: its thread has one wake less, but the record, linked nowhere,
+ * is the caller's until kahu__wake_end(), and keeps the thread alive. What it
+ * holds besides is the caller's too. */
+struct kahu__wake *kahu__wake_begin(kahu_sched *s, uint32_t id);
+void kahu__wake_end(kahu_sched *s, uint32_t id);
+
 /* Appends a wake to any list, and takes it out; what `where` says is the
  * caller's. */
 void kahu__list_link(kahu_sched *s, struct kahu__list *l, uint32_t id);
@@ -394,13 +409,10 @@ void kahu__list_unlink(kahu_sched *s, struct kahu__list *l, uint32_t id);
 void kahu__list_append(kahu_sched *s, enum kahu__list_name name, uint32_t id);
 void kahu__list_remove(kahu_sched *s, uint32_t id);
 
-/* Push a thread, or a wake's, on the work thread, so that it lives on until
- * popped there, whatever becomes of its wakes and of the host's references. */
-void kahu__hold(kahu_sched *s, lua_State *co);
-
-static inline void kahu__wake_hold(kahu_sched *s, uint32_t id) {
-    kahu__pool_get(&s->wakes, id);
-}
+/* Pushes co on `to`, one of the hidden threads; on the work thread it lives on
+ * until popped there, whatever becomes of its wakes and of the host's
+ * references. */
+void kahu__hold(lua_State *co, lua_State *to);
 
 /* --- deliver.c ----------------------------------------------------------- */
 

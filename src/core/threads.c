@@ -40,7 +40,7 @@ kahu_status kahu_spawn(kahu_sched *s, lua_State *co, lua_State *from,
         return KAHU_ESTATE;
 
     kahu__enter(s);
-    kahu__hold(s, co);
+    kahu__hold(co, s->work);
     kahu__resume(s, co, from, nargs, KAHU_BY_SPAWN);
     lua_pop(s->work, 1);
     kahu__leave(s);
@@ -169,7 +169,7 @@ static kahu_status threads_cancel_later(kahu_sched *s, lua_State *co) {
 
     if (s->closing)
         return KAHU_ECLOSED;
-    id = kahu__wake_new(s, co, KAHU__CANCEL);
+    id = kahu__wake_new(s, co, KAHU__CANCEL, NULL, 0);
     if (id == 0)
         return KAHU_ENOMEM;
     kahu__list_append(s, KAHU__DEFERRED, id);
@@ -206,7 +206,7 @@ kahu_status kahu_cancel_after(kahu_sched *s, lua_State *co, uint64_t delay_ns) {
     if (status != KAHU_OK)
         return status;
     if (!kahu__heap_reserve(&s->timers) ||
-        (id = kahu__wake_new(s, co, KAHU__CANCEL)) == 0)
+        (id = kahu__wake_new(s, co, KAHU__CANCEL, NULL, 0)) == 0)
         return KAHU_ENOMEM;
     s->deadlines++;
     kahu__timer_start(s, id, delay_ns);

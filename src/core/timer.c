@@ -53,7 +53,7 @@ kahu_status kahu__wait(kahu_sched *s, lua_State *L, uint64_t duration_ns,
     if (status != KAHU_OK)
         return status;
     if (!kahu__heap_reserve(&s->timers) ||
-        (id = kahu__wake_new(s, L, KAHU_WAIT)) == 0)
+        (id = kahu__wake_new(s, L, KAHU_WAIT, L, 0)) == 0)
         return KAHU_ENOMEM;
     s->wait_function = self;
     kahu__wake_at(s, id)->u.start_ns = now;

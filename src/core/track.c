@@ -415,7 +415,7 @@ static bool walk_tell(kahu_sched *s, const struct track *r, kahu_thread_fn fn,
     bool more;
 
     info_fill(s, r, &info);
-    kahu__hold(s, r->co);
+    kahu__hold(r->co, s->work);
     more = fn(ud, &info);
     lua_pop(s->work, 1);
     return more;

@@ -36,7 +36,7 @@ static void verify_wake(const kahu_sched *s, uint32_t id) {
     } while (i != first);
     assert(found);
 
-    kahu__pool_get(&s->wakes, id);
+    kahu__pool_get(&s->wakes, id, s->work);
     assert(lua_tothread(s->work, -1) == w->co);
     lua_pop(s->work, 1);
 }
@@ -110,7 +110,7 @@ void kahu__verify(const kahu_sched *s) {
     for (int kind = 0; kind <= KAHU_KINDS; kind++)
         sum += s->pending[kind];
     assert(count == s->pending_all && sum == s->pending_all);
-    assert(s->wakes.live == s->pending_all);
+    assert(s->wakes.live == s->pending_all + s->delivering);
     assert(s->threads.count <= s->pending_all);
     assert(!s->closed || s->pending_all == 0);
     assert(lua_gettop(s->work) == 0 || s->depth > 0);

@@ -83,7 +83,7 @@ static uint32_t value_new(kahu_sched *s, lua_State *L, int idx) {
 
     if (id == 0)
         return 0;
-    lua_xpush(L, s->work, idx);
+    lua_xpush(L, s->keep, idx);
     kahu__pool_set(&s->values, id);
     value_at(s, id)->next = 0;
     return id;
@@ -112,10 +112,8 @@ void kahu__values_take(kahu_sched *s, uint32_t first, lua_State *co) {
     while (first != 0) {
         uint32_t next = value_at(s, first)->next;
 
-        if (co != NULL) {
-            kahu__pool_get(&s->values, first);
-            lua_xmove(s->work, co, 1);
-        }
+        if (co != NULL)
+            kahu__pool_get(&s->values, first, co);
         kahu__pool_give(&s->values, first);
         first = next;
     }
@@ -173,13 +171,13 @@ void kahu__list_remove(kahu_sched *s, uint32_t id) {
 
 /* A thread names itself by a value on its own stack. If that has no room, and
  * none can be had, whoever named the thread has to keep it. */
-void kahu__hold(kahu_sched *s, lua_State *co) {
+void kahu__hold(lua_State *co, lua_State *to) {
     if (!lua_checkstack(co, 1)) {
-        lua_pushnil(s->work);
+        lua_pushnil(to);
         return;
     }
     lua_pushthread(co);
-    lua_xmove(co, s->work, 1);
+    lua_xmove(co, to, 1);
 }
 
 static void wake_count(kahu_sched *s, unsigned kind) {
@@ -191,18 +189,23 @@ static void wake_count(kahu_sched *s, unsigned kind) {
         s->stats.made[kind]++;
 }
 
-uint32_t kahu__wake_new(kahu_sched *s, lua_State *co, unsigned kind) {
+uint32_t kahu__wake_new(kahu_sched *s, lua_State *co, unsigned kind,
+                        lua_State *L, int at) {
     struct kahu__wake *w;
     uint32_t id;
 
-    if (!lua_checkstack(co, 1) || !kahu__index_reserve(&s->threads, co) ||
+    if ((at == 0 && !lua_checkstack(co, 1)) ||
+        !kahu__index_reserve(&s->threads, co) ||
         (s->tracker != NULL && !kahu__track_meet(s, co)))
         return 0;
     id = kahu__pool_take(&s->wakes);
     if (id == 0)
         return 0;
 
-    kahu__hold(s, co);
+    if (at != 0)
+        lua_xpush(L, s->keep, at);
+    else
+        kahu__hold(co, s->keep);
     kahu__pool_set(&s->wakes, id); /* W1 */
     w = kahu__wake_at(s, id);
     *w = (struct kahu__wake){
@@ -237,7 +240,7 @@ uint32_t kahu__wake_make(kahu_sched *s, lua_State *co, kahu_kind kind,
     preload = wake_preload(s, co, L, nargs);
     if (!preload && !values_store(s, L, nargs, &values))
         return 0;
-    id = kahu__wake_new(s, co, kind);
+    id = kahu__wake_new(s, co, kind, L, co == L ? 0 : -1 - nargs);
     if (id == 0) {
         kahu__values_take(s, values, NULL);
         if (preload)
@@ -278,14 +281,33 @@ static void wake_empty(kahu_sched *s, const struct kahu__wake *w) {
     }
 }
 
+/* Its thread has one wake less. */
+static void wake_leave(kahu_sched *s, uint32_t id, struct kahu__wake *w) {
+    ring_remove(s, id, w);
+    s->pending[w->kind]--;
+    s->pending_all--;
+}
+
 void kahu__wake_free(kahu_sched *s, uint32_t id) {
     struct kahu__wake *w = kahu__wake_at(s, id);
     struct kahu__wake gone = *w;
 
     wake_unlink(s, id, w);
-    ring_remove(s, id, w);
+    wake_leave(s, id, w);
     kahu__pool_give(&s->wakes, id);
-    s->pending[gone.kind]--;
-    s->pending_all--;
     wake_empty(s, &gone);
+}
+
+struct kahu__wake *kahu__wake_begin(kahu_sched *s, uint32_t id) {
+    struct kahu__wake *w = kahu__wake_at(s, id);
+
+    assert(w->where == KAHU__NOWHERE);
+    wake_leave(s, id, w);
+    s->delivering++;
+    return w;
+}
+
+void kahu__wake_end(kahu_sched *s, uint32_t id) {
+    kahu__pool_give(&s->wakes, id);
+    s->delivering--;
 }

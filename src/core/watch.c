@@ -128,7 +128,7 @@ kahu_status kahu_watch(kahu_sched *s, lua_State *co, kahu_watch_fn fn, void *ud,
     if (!lua_checkstack(co, 1) || !kahu__index_reserve(&s->watched, co) ||
         (id = kahu__pool_take(&s->watches)) == 0)
         return KAHU_ENOMEM;
-    kahu__hold(s, co);
+    kahu__hold(co, s->keep);
     kahu__pool_set(&s->watches, id);
     *watch_at(s, id) = (struct watch){
         .co = co, .seq = s->next_watch++, .fn = fn, .ud = ud, .drop = drop};

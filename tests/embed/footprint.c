@@ -19,7 +19,7 @@
 #include "kahu/kahu.h"
 #include "kahu/luau.h"
 
-#define MOST_BYTES 128 /* the promise of the README */
+#define MOST_BYTES 96 /* the promise of the README */
 
 struct vm {
     lua_State *L;

@@ -19,6 +19,7 @@ static void check(const struct kahu__index *ix) {
         count += in[id];
     }
     assert_int_equal(ix->count, count);
+    assert_int_equal(kahu__index_get(ix, NULL), 0); /* no object */
 }
 
 static void toggle(struct kahu__index *ix, uint32_t id) {
@@ -60,7 +61,7 @@ static void run(size_t distance) {
 static void agrees_with_an_array(void **state) {
     (void)state;
     run(INDEX_GRAIN);
-    run(136); /* a thread */
+    run(17 * sizeof(void *)); /* a thread */
     run(4096);
     run(FAR);
 }

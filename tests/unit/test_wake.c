@@ -12,7 +12,7 @@ static void the_ring_keeps_its_order(void **state) {
     host_open(&h, NULL);
     co = host_load(&h, "log('never')");
     for (int i = 0; i < 20; i++) {
-        ids[i] = kahu__wake_new(h.s, co, KAHU_DEFER);
+        ids[i] = kahu__wake_new(h.s, co, KAHU_DEFER, NULL, 0);
         assert_int_not_equal(ids[i], 0);
         kahu__list_append(h.s, KAHU__DEFERRED, ids[i]);
     }
@@ -66,11 +66,32 @@ static void a_wake_keeps_its_thread(void **state) {
     host_close(&h);
 }
 
+/* The index of threads takes it for granted how large they are at least. */
+static void no_two_threads_begin_in_a_grain(void **state) {
+    enum { THREADS = 2000 };
+    static uintptr_t grains[THREADS];
+    struct host h;
+
+    (void)state;
+    host_open(&h, NULL);
+    lua_createtable(h.L, THREADS, 0);
+    for (int i = 0; i < THREADS; i++) {
+        grains[i] = (uintptr_t)lua_newthread(h.L) / INDEX_GRAIN;
+        lua_rawseti(h.L, -2, i + 1);
+    }
+    for (int i = 0; i < THREADS; i++)
+        for (int j = 0; j < i; j++)
+            assert_true(grains[i] != grains[j]);
+    lua_pop(h.L, 1);
+    host_close(&h);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_ring_keeps_its_order),
         cmocka_unit_test(any_wake_can_go),
         cmocka_unit_test(a_wake_keeps_its_thread),
+        cmocka_unit_test(no_two_threads_begin_in_a_grain),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
