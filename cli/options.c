@@ -46,6 +46,8 @@ static const char options_help[] =
     "                         generations of task.defer in a row (80)\n"
     "      --strict-defer-depth\n"
     "                         a task.defer beyond them is an error\n"
+    "      --gc-pace GOAL[,SPEED[,STEP]]\n"
+    "                         pace of the garbage collector (200,400,64)\n"
     "      --stats            say at the end what was done, on stderr\n"
     "      --version          versions of kahu, Luau and libuv\n"
     "  -h, --help             this text\n"
@@ -113,6 +115,38 @@ static bool options_depth(const char *text, uint32_t *out) {
     return true;
 }
 
+/* One of the numbers of a pace, up to the comma or the end; false if it is
+ * none. Those that are not given stay as they are. */
+static bool options_pace_number(const char **text, long least, long most,
+                                int *out) {
+    char *end;
+    long n;
+
+    if (**text == '\0')
+        return true;
+    n = strtol(*text, &end, 10);
+    if (**text < '0' || **text > '9' || n < least || n > most ||
+        (*end != '\0' && (*end != ',' || end[1] == '\0')))
+        return false;
+    *out = (int)n;
+    *text = *end == ',' ? end + 1 : end;
+    return true;
+}
+
+/* The VM multiplies them with each other as ints: hence how much they may be
+ * at most. */
+static bool options_pace(const char *text, struct gc_pace *out) {
+    const char *rest = text;
+
+    if (*text != '\0' && options_pace_number(&rest, 101, 10000, &out->goal) &&
+        options_pace_number(&rest, 101, 2000, &out->speed) &&
+        options_pace_number(&rest, 1, 1000, &out->step) && *rest == '\0')
+        return true;
+    fprintf(stderr, "kahu: --gc-pace takes GOAL[,SPEED[,STEP]], not '%s'\n",
+            text);
+    return false;
+}
+
 /* ------------------------------------------------------------------------ */
 /* Options                                                                  */
 /* ------------------------------------------------------------------------ */
@@ -126,6 +160,7 @@ enum {
     OPT_PRELOAD,
     OPT_MAX_DEFER_DEPTH,
     OPT_STRICT_DEFER_DEPTH,
+    OPT_GC_PACE,
     OPT_STATS,
     OPT_VERSION
 };
@@ -139,6 +174,7 @@ static const struct option options_long[] = {
     {"preload", no_argument, NULL, OPT_PRELOAD},
     {"max-defer-depth", required_argument, NULL, OPT_MAX_DEFER_DEPTH},
     {"strict-defer-depth", no_argument, NULL, OPT_STRICT_DEFER_DEPTH},
+    {"gc-pace", required_argument, NULL, OPT_GC_PACE},
     {"stats", no_argument, NULL, OPT_STATS},
     {"version", no_argument, NULL, OPT_VERSION},
     {"help", no_argument, NULL, 'h'},
@@ -171,6 +207,8 @@ static bool options_set(struct options *o, int option) {
         return options_depth(optarg, &o->max_defer_depth);
     case OPT_STRICT_DEFER_DEPTH:
         return o->strict_defer_depth = true;
+    case OPT_GC_PACE:
+        return options_pace(optarg, &o->gc_pace);
     case OPT_STATS:
         return o->stats = true;
     default: /* getopt has told the mistake */
@@ -202,6 +240,7 @@ bool options_parse(struct options *out, int argc, char **argv, int *code) {
     int option;
 
     *out = (struct options){.optimization = 1, .debug = 1};
+    out->gc_pace = (struct gc_pace){.goal = 200, .speed = 400, .step = 64};
     argv[0] = name;
     if (argc > 1 && strcmp(argv[1], "run") == 0)
         optind = 2;

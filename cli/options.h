@@ -14,6 +14,14 @@ enum {
     EXIT_USAGE = 2   /* a wrong command line, or a script that can't be read */
 };
 
+/* The pace of the collector, in Luau's own terms; the default was measured:
+ * docs/internals/performance.md. */
+struct gc_pace {
+    int goal;  /* percent of what lives that the heap grows to in a cycle */
+    int speed; /* percent of what is allocated meanwhile that is collected */
+    int step;  /* KiB allocated between two steps of a cycle */
+};
+
 struct options {
     const char *code;   /* -e CODE, or NULL */
     const char *script; /* path, "-" for standard input; NULL with -e */
@@ -32,6 +40,8 @@ struct options {
     bool strict_defer_depth;
     bool strict_wakes;
     bool preload;
+
+    struct gc_pace gc_pace;
 };
 
 /* True with *out filled in; false when the program should exit with *code:

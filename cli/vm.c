@@ -30,9 +30,16 @@ static void vm_set_clock(lua_State *L, kahu_stepped *m) {
     lua_pop(L, 1);
 }
 
+static void vm_set_pace(lua_State *L, const struct gc_pace *pace) {
+    lua_gc(L, LUA_GCSETGOAL, pace->goal);
+    lua_gc(L, LUA_GCSETSTEPMUL, pace->speed);
+    lua_gc(L, LUA_GCSETSTEPSIZE, pace->step);
+}
+
 static int vm_open_protected(lua_State *L) {
     const struct vm_setup *setup = lua_tolightuserdata(L, 1);
 
+    vm_set_pace(L, &setup->options->gc_pace);
     if (setup->options->codegen && luau_codegen_supported())
         luau_codegen_create(L);
     luaL_openlibs(L);

@@ -125,6 +125,12 @@ class Mistakes(program.ProgramTest):
                 f"--max-defer-depth takes a number from 1, not '{value}'",
             )
 
+    def test_gc_pace(self):
+        for value in ("", "x", "100", "-200", "200,", "200,100", "200,,1", "200,200,0",
+                      "200,200,1,1", "200 ", "1e3", "200,200,1001", "200,2001", "10001", "99999999999999999999"):
+            self.refuse(["--gc-pace", value, "x"],
+                        f"--gc-pace takes GOAL[,SPEED[,STEP]], not '{value}'")
+
 
 class Information(program.ProgramTest):
     def test_version(self):

@@ -108,6 +108,26 @@ class Scheduler(program.ProgramTest):
         self.assertIn("Maximum re-entrancy depth (7) exceeded", result.err)
         self.assertTrue(result.err.startswith("-e:1: "), result.err)
 
+    # How much garbage there is at the most before it is collected.
+    PEAK = """
+    local live, peak = table.create(1e5, 0), 0
+    for i = 1, 3e5 do
+        local garbage = { i, i, i, i }
+        peak = math.max(peak, gcinfo())
+    end
+    print(peak, #live)
+    """
+
+    def peak_kib(self, *options):
+        return float(self.run_lines(*options, "-e", self.PEAK)[0].split()[0])
+
+    def test_gc_pace(self):
+        least = self.peak_kib("--gc-pace", "110,1000,1")
+        own = self.peak_kib("--gc-pace", "200,200,1")
+        most = self.peak_kib("--gc-pace", "1000")
+        self.assertLess(least, own)
+        self.assertLess(own * 1.5, most)
+
 
 class VirtualTime(program.ProgramTest):
     def test_an_hour_takes_no_time(self):
