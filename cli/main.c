@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * main.c - the program kahu: finds its script, runs it, exits with its code.
+ * main.c - the program kahu: finds the command and does it; without one, finds
+ * its script, runs it, exits with its code.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -83,13 +84,36 @@ static void main_fill_streams(void) {
         close(fd);
 }
 
-int main(int argc, char **argv) {
+/* `kahu run`, and kahu without a command. */
+static int main_run(int argc, char **argv) {
     struct options o;
     int code;
 
-    main_fill_streams();
     if (options_parse(&o, argc, argv, &code))
         code = o.code != NULL ? main_run_code(&o) : main_run_file(&o);
+    return code;
+}
+
+/* A command's own arguments follow its name, as those of a program do. */
+static const struct command {
+    const char *name;
+    int (*main)(int argc, char **argv);
+} main_commands[] = {
+    {"run", main_run},
+};
+
+static int main_command(int argc, char **argv) {
+    for (size_t i = 0; i < sizeof(main_commands) / sizeof(*main_commands); i++)
+        if (argc > 1 && strcmp(argv[1], main_commands[i].name) == 0)
+            return main_commands[i].main(argc - 1, argv + 1);
+    return main_run(argc, argv);
+}
+
+int main(int argc, char **argv) {
+    int code;
+
+    main_fill_streams();
+    code = main_command(argc, argv);
     if (!report_flushed() && code == EXIT_SUCCESS)
         code = EXIT_SCRIPT; /* a full disk is not to pass for success */
     return code;

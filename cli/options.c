@@ -242,9 +242,6 @@ bool options_parse(struct options *out, int argc, char **argv, int *code) {
     *out = (struct options){.optimization = 1, .debug = 1};
     out->gc_pace = (struct gc_pace){.goal = 200, .speed = 400, .step = 64};
     argv[0] = name;
-    if (argc > 1 && strcmp(argv[1], "run") == 0)
-        optind = 2;
-
     /* "+": what follows the script is the script's. */
     while ((option = getopt_long(argc, argv, "+e:O:g:h", options_long, NULL)) !=
            -1) {
