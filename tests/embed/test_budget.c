@@ -142,6 +142,28 @@ static void a_cycle_ends_on_a_clock_that_runs(void **state) {
     host_close(&h);
 }
 
+/* M7: as long as there is time left a step goes on, and no longer. */
+static void a_step_has_its_time(void **state) {
+    kahu_options o = KAHU_OPTIONS_INIT;
+    kahu_driver driver;
+    struct host h;
+
+    (void)state;
+    host_open(&h, NULL);
+    kahu_free(h.s);
+    assert_int_equal(kahu_stepped_new(&h.m, &driver), KAHU_OK);
+    driver.real_ns = ticking;
+    o.driver = &driver;
+    o.max_step_ns = 3500; /* of looks that take 1000, the first is no end */
+    assert_int_equal(kahu_new(&h.s, h.L, &o), KAHU_OK);
+    host_run(&h, "for i = 1, 10 do task.defer(log, i) end");
+    assert_int_equal(kahu_step(h.s), 4);
+    assert_int_equal(kahu_step(h.s), 4);
+    assert_int_equal(kahu_step(h.s), 2);
+    assert_log(&h, "1 2 3 4 5 6 7 8 9 10");
+    host_close(&h);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_order_is_that_of_an_unbounded_step),
@@ -149,6 +171,7 @@ int main(void) {
         cmocka_unit_test(an_operation_ended_in_a_cut_cycle),
         cmocka_unit_test(a_full_depth_carries_nothing),
         cmocka_unit_test(a_cycle_ends_on_a_clock_that_runs),
+        cmocka_unit_test(a_step_has_its_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
