@@ -357,7 +357,7 @@ int kahu__protect(kahu_sched *s, lua_State *L,
                   int (*fn)(lua_State *L, void *ud), void *ud);
 
 /* Pushes "not enough memory" on co, which has room or is about to end: the VM
- * keeps some values' room for that. Unlike a push of the text it can't raise. */
+ * keeps some room for that. Unlike a push of the text it can't raise. */
 void kahu__push_no_memory(const kahu_sched *s, lua_State *co);
 
 /* --- wake.c -------------------------------------------------------------- */

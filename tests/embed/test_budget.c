@@ -111,20 +111,25 @@ static uint64_t ticking(void *ud) {
     return ticks += 1000;
 }
 
+static void open_ticking(struct host *h, kahu_options o) {
+    kahu_driver driver;
+
+    host_open(h, NULL);
+    kahu_free(h->s);
+    assert_int_equal(kahu_stepped_new(&h->m, &driver), KAHU_OK);
+    driver.now_ns = driver.real_ns = ticking;
+    o.driver = &driver;
+    assert_int_equal(kahu_new(&h->s, h->L, &o), KAHU_OK);
+}
+
 /* S5.1 S5.5: what is made in a cycle is not due in it, however late it gets. */
 static void a_cycle_ends_on_a_clock_that_runs(void **state) {
     kahu_options o = KAHU_OPTIONS_INIT;
-    kahu_driver driver;
     struct host h;
 
     (void)state;
-    host_open(&h, NULL);
-    kahu_free(h.s);
-    assert_int_equal(kahu_stepped_new(&h.m, &driver), KAHU_OK);
-    driver.now_ns = ticking;
-    o.driver = &driver;
     o.min_wait_ns = 1;
-    assert_int_equal(kahu_new(&h.s, h.L, &o), KAHU_OK);
+    open_ticking(&h, o);
     host_run(&h, "local function again() log('again') task.delay(0, again) end"
                  " for i = 1, 3 do task.delay(0, again) end"
                  " task.spawn(function() while true do task.wait() log('w') end"
@@ -145,17 +150,11 @@ static void a_cycle_ends_on_a_clock_that_runs(void **state) {
 /* M7: as long as there is time left a step goes on, and no longer. */
 static void a_step_has_its_time(void **state) {
     kahu_options o = KAHU_OPTIONS_INIT;
-    kahu_driver driver;
     struct host h;
 
     (void)state;
-    host_open(&h, NULL);
-    kahu_free(h.s);
-    assert_int_equal(kahu_stepped_new(&h.m, &driver), KAHU_OK);
-    driver.real_ns = ticking;
-    o.driver = &driver;
     o.max_step_ns = 3500; /* of looks that take 1000, the first is no end */
-    assert_int_equal(kahu_new(&h.s, h.L, &o), KAHU_OK);
+    open_ticking(&h, o);
     host_run(&h, "for i = 1, 10 do task.defer(log, i) end");
     assert_int_equal(kahu_step(h.s), 4);
     assert_int_equal(kahu_step(h.s), 4);
