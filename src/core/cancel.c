@@ -44,14 +44,18 @@ static int cancel_reset(lua_State *L, void *ud) {
     return 0;
 }
 
-/* The VM shrinks a closed thread's stack, and raises if even that fails; it
- * can be asked again, and has the rest done already. */
+/* The VM makes the stacks of a closed thread smaller, and raises if even that
+ * fails; it can be asked again. When it never got through, the thread has no
+ * frames any more but says that it is suspended: a resume would take what is
+ * not there for a function. */
 void kahu__reset(kahu_sched *s, lua_State *co) {
     for (int tries = 0; tries < 3; tries++) {
         if (kahu__protect(s, s->work, cancel_reset, co) == LUA_OK)
             return;
         lua_pop(s->work, 1); /* the error */
     }
+    if (lua_costatus(s->work, co) == LUA_COSUS)
+        kahu__resume_to_fail(s, co);
 }
 
 void kahu__cancel_tell(kahu_sched *s, lua_State *co) {

@@ -74,7 +74,7 @@ static void chain_userthread(lua_State *LP, lua_State *L) {
         return;
     if (vm->host_userthread != NULL)
         vm->host_userthread(LP, L);
-    if (vm->s == NULL || vm->s->tracker == NULL)
+    if (vm->s == NULL)
         return;
     if (LP != NULL)
         kahu__track_made(vm->s, LP, L);

@@ -93,12 +93,11 @@ static int deliver_elapsed(kahu_sched *s, lua_State *co, uint64_t start_ns) {
     return 1;
 }
 
-/* There is no room on co for what it was promised. */
+/* There is no room on co for the values that were kept for it. */
 static int deliver_no_memory(kahu_sched *s, struct kahu__wake *w) {
-    if (!w->preloaded)
-        kahu__values_take(s, w->u.values.first, NULL);
+    kahu__values_take(s, w->u.values.first, NULL);
     lua_settop(w->co, 0);
-    lua_pushliteral(w->co, "not enough memory"); /* the VM keeps this string */
+    kahu__push_no_memory(s, w->co);
     return -1;
 }
 
@@ -140,7 +139,7 @@ static int deliver_outcome(kahu_sched *s, struct kahu__wake *w, int base,
     if (!lua_checkstack(w->co, n)) {
         lua_settop(s->caller, base);
         lua_settop(w->co, 0);
-        lua_pushliteral(w->co, "not enough memory");
+        kahu__push_no_memory(s, w->co);
         return -1;
     }
     lua_xmove(s->caller, w->co, n);

@@ -145,6 +145,11 @@ void kahu__resume_error(kahu_sched *s, lua_State *co, lua_State *from,
     resume_settle(s, co, cause, resume_run(s, co, from, -1));
 }
 
+void kahu__resume_to_fail(kahu_sched *s, lua_State *co) {
+    kahu__push_no_memory(s, co);
+    (void)resume_run(s, co, NULL, -1);
+}
+
 void kahu__resumed_by_user(kahu_sched *s, lua_State *co) {
     int status = lua_status(co);
 

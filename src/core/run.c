@@ -34,17 +34,19 @@ static bool run_is_over(const kahu_sched *s, const size_t *remaining,
     return true;
 }
 
-/* A free from inside waits until we are out of here. */
+/* A free from inside waits until we are out of here. The driver is told before
+ * each turn: another OS thread may have posted since, and somebody else may
+ * have resumed to its end what the last wakes were for. */
 static kahu_status run_loop(kahu_sched *s, const size_t *remaining) {
     kahu_status status = KAHU_OK;
 
     s->runs++;
     s->until = remaining;
-    while (!run_is_over(s, remaining, &status)) {
-        kahu__changed(s); /* another OS thread may have posted since */
-        status = s->driver.turn(s->driver.ud);
-        if (status != KAHU_OK)
+    while (status == KAHU_OK) {
+        kahu__changed(s);
+        if (run_is_over(s, remaining, &status))
             break;
+        status = s->driver.turn(s->driver.ud);
     }
     s->until = NULL;
     s->runs--;

@@ -72,6 +72,10 @@ int kahu__protect(kahu_sched *s, lua_State *L,
     return lua_pcall(L, 1, LUA_MULTRET, 0);
 }
 
+void kahu__push_no_memory(const kahu_sched *s, lua_State *co) {
+    lua_getref(co, s->no_memory_ref);
+}
+
 /* ------------------------------------------------------------------------ */
 /* OS threads                                                               */
 /* ------------------------------------------------------------------------ */
@@ -176,6 +180,8 @@ static int sched_open(lua_State *L) {
     s->keep = sched_new_thread(L, &s->keep_ref);
     lua_pushcfunction(L, sched_protected, "protect");
     s->protect_ref = lua_ref(L, -1);
+    lua_pushliteral(L, "not enough memory");
+    s->no_memory_ref = lua_ref(L, -1);
 
     kahu__sched_push_box(L);
     s->box = lua_touserdata(L, -1);
@@ -196,6 +202,7 @@ static bool sched_enter_vm(kahu_sched *s, lua_State *L) {
     if (lua_cpcall(L, sched_open, s) == LUA_OK)
         return true;
     lua_pop(L, 1); /* the error */
+    lua_unref(L, s->no_memory_ref);
     lua_unref(L, s->protect_ref);
     lua_unref(L, s->keep_ref);
     lua_unref(L, s->caller_ref);
@@ -368,6 +375,7 @@ static void sched_destroy(kahu_sched *s) {
     kahu__pool_deinit(&s->wakes);
     kahu__pool_deinit(&s->values);
     kahu__pool_deinit(&s->watches);
+    lua_unref(s->main, s->no_memory_ref);
     lua_unref(s->main, s->protect_ref);
     lua_unref(s->main, s->keep_ref);
     lua_unref(s->main, s->caller_ref);

@@ -173,8 +173,9 @@ struct kahu_sched {
     int work_ref;
     int caller_ref;
     int keep_ref;
-    int keep_free;   /* a place on it that a table has left; 0 for none */
-    int protect_ref; /* the C closure that kahu__protect() calls */
+    int keep_free;     /* a place on it that a table has left; 0 for none */
+    int protect_ref;   /* the C closure that kahu__protect() calls */
+    int no_memory_ref; /* the text kahu__push_no_memory() pushes */
     struct kahu__box *box;
     kahu_driver driver;
     struct kahu__alloc alloc;
@@ -362,6 +363,10 @@ void kahu__unlink_all(kahu_sched *s);
 int kahu__protect(kahu_sched *s, lua_State *L,
                   int (*fn)(lua_State *L, void *ud), void *ud);
 
+/* Pushes "not enough memory" on co, which has room or is about to end: the VM
+ * keeps some room for that. Unlike a push of the text it can't raise. */
+void kahu__push_no_memory(const kahu_sched *s, lua_State *co);
+
 /* --- wake.c -------------------------------------------------------------- */
 
 static inline struct kahu__wake *kahu__wake_at(const kahu_sched *s,
@@ -467,6 +472,9 @@ void kahu__resume(kahu_sched *s, lua_State *co, lua_State *from, int nargs,
 /* The same, raising the value on top of co at its yield. */
 void kahu__resume_error(kahu_sched *s, lua_State *co, lua_State *from,
                         kahu_cause cause);
+
+/* Fails co, which is suspended and could not be closed; nobody is told. */
+void kahu__resume_to_fail(kahu_sched *s, lua_State *co);
 
 /* Has the VM collect all garbage; false when it could not. */
 bool kahu__collect(kahu_sched *s);

@@ -85,15 +85,15 @@ static bool where_runs(lua_State *co, char *out) {
     return false;
 }
 
-/* That, or where a fresh thread will begin. */
+/* That, or where a fresh thread will begin: its function is at index 1. */
 static void where_find(lua_State *co, char *out) {
     lua_Debug ar;
 
-    if (where_runs(co, out))
+    if (where_runs(co, out) || lua_status(co) != LUA_OK ||
+        lua_stackdepth(co) > 0 || !lua_isLfunction(co, 1))
         return;
-    if (lua_status(co) == LUA_OK && lua_isLfunction(co, 1) &&
-        lua_getinfo(co, -lua_gettop(co), "s", &ar))
-        where_write(out, &ar, ar.linedefined);
+    (void)lua_getinfo(co, -lua_gettop(co), "s", &ar);
+    where_write(out, &ar, ar.linedefined);
 }
 
 /* ------------------------------------------------------------------------ */

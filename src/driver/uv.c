@@ -156,13 +156,14 @@ static uint64_t uv_driver_now(void *ud) {
  * is set so in its own callback keeps the loop from its next turn for ever. */
 static void uv_timer_set(struct uv_driver *d, uint64_t deadline_ns) {
     uint64_t now_ns = uv_hrtime();
-    uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+    uint64_t left_ns;
 
-    if (left_ns == 0) {
+    if (deadline_ns <= now_ns) {
         uv_timer_stop(&d->bell.timer);
         (void)uv_async_send(&d->async);
         return;
     }
+    left_ns = deadline_ns - now_ns;
     uv_update_time(d->loop);
     (void)uv_timer_start(&d->bell.timer, uv_driver_on_timer,
                          left_ns / NS_PER_MS + (left_ns % NS_PER_MS != 0), 0);

@@ -9,6 +9,8 @@
 /*
  * Does what a cancel does first, then is the VM's function: called as C, not
  * through Luau, so that its errors name the caller's line as they always did.
+ * A suspended thread is closed already then, as the VM's function leaves one
+ * that can be resumed to no good when memory is out.
  */
 static int co_close(lua_State *L) {
     kahu_sched *s = kahu__args_sched(L);
@@ -19,6 +21,8 @@ static int co_close(lua_State *L) {
     if (s != NULL && status != LUA_CORUN && status != LUA_CONOR) {
         kahu__enter(s);
         kahu__cancel_tell(s, co);
+        if (lua_costatus(L, co) == LUA_COSUS)
+            kahu__reset(s, co);
         kahu__leave(s);
     }
     return close(L);

@@ -16,6 +16,7 @@
 #include <uv.h>
 
 #include "../base/alloc.h"
+#include "../base/common.h"
 #include "kahu/uv.h"
 
 struct job {
@@ -75,14 +76,20 @@ static int job_push(lua_State *L, void *ud) {
 }
 
 /* On the loop thread; status tells only whether it ran, and one that did not
- * was cancelled. The operation takes the job if it is still there. */
+ * was cancelled. Nobody else ends the operation, so that it takes the job if it
+ * is still there. */
 static void job_after(uv_work_t *request, int status) {
     struct job *j = request->data;
+    kahu_status taken;
 
     (void)status;
-    if (j->s == NULL ||
-        kahu_op_finish(j->s, j->op, job_push, j, job_over) != KAHU_OK)
+    if (j->s == NULL) {
         job_over(j);
+        return;
+    }
+    taken = kahu_op_finish(j->s, j->op, job_push, j, job_over);
+    assert(taken == KAHU_OK);
+    (void)taken;
 }
 
 /* What runs already can't be stopped, and says EBUSY. */

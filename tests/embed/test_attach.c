@@ -59,6 +59,11 @@ static int step(lua_State *L) {
     return 0;
 }
 
+static int ready(lua_State *L) {
+    lua_pushboolean(L, kahu_is_ready(host_of(L)->s));
+    return 1;
+}
+
 static const char parked[] =
     "task.defer(coroutine.running(), 'wake') step() log('yields')"
     "log(coroutine.yield())";
@@ -108,6 +113,29 @@ static void a_parked_wake_is_cancelled(void **state) {
     assert_false(kahu_is_ready(h.s));
     assert_int_equal(kahu_run(h.s), KAHU_OK);
     assert_log(&h, "yields later");
+    host_close(&h);
+}
+
+/* M2: what others resume and leave meanwhile frees no wake that is parked: the
+ * driver is not asked for a step that could do nothing. */
+static void others_yield_while_a_wake_is_parked(void **state) {
+    struct host h;
+    lua_State *co;
+
+    (void)state;
+    host_open(&h, NULL);
+    host_global(&h, "step", step);
+    host_global(&h, "ready", ready);
+    co = host_load(&h, "task.defer(coroutine.running(), 'wake') step()"
+                       "coroutine.wrap(coroutine.yield)() log(ready())"
+                       "coroutine.wrap(function() end)() log(ready())"
+                       "log(coroutine.yield())");
+    assert_int_equal(lua_resume(co, NULL, 0), LUA_YIELD);
+    lua_settop(co, 0);
+    assert_log(&h, "false false");
+    assert_true(kahu_is_ready(h.s));
+    host_finish(&h);
+    assert_log(&h, "false false wake");
     host_close(&h);
 }
 
@@ -171,6 +199,7 @@ int main(void) {
         cmocka_unit_test(functions_outlive_their_scheduler),
         cmocka_unit_test(a_wake_for_a_running_thread_waits),
         cmocka_unit_test(a_parked_wake_is_cancelled),
+        cmocka_unit_test(others_yield_while_a_wake_is_parked),
         cmocka_unit_test(a_callback_of_the_host_is_chained),
     };
 

@@ -111,20 +111,25 @@ static uint64_t ticking(void *ud) {
     return ticks += 1000;
 }
 
+static void open_ticking(struct host *h, kahu_options o) {
+    kahu_driver driver;
+
+    host_open(h, NULL);
+    kahu_free(h->s);
+    assert_int_equal(kahu_stepped_new(&h->m, &driver), KAHU_OK);
+    driver.now_ns = driver.real_ns = ticking;
+    o.driver = &driver;
+    assert_int_equal(kahu_new(&h->s, h->L, &o), KAHU_OK);
+}
+
 /* S5.1 S5.5: what is made in a cycle is not due in it, however late it gets. */
 static void a_cycle_ends_on_a_clock_that_runs(void **state) {
     kahu_options o = KAHU_OPTIONS_INIT;
-    kahu_driver driver;
     struct host h;
 
     (void)state;
-    host_open(&h, NULL);
-    kahu_free(h.s);
-    assert_int_equal(kahu_stepped_new(&h.m, &driver), KAHU_OK);
-    driver.now_ns = ticking;
-    o.driver = &driver;
     o.min_wait_ns = 1;
-    assert_int_equal(kahu_new(&h.s, h.L, &o), KAHU_OK);
+    open_ticking(&h, o);
     host_run(&h, "local function again() log('again') task.delay(0, again) end"
                  " for i = 1, 3 do task.delay(0, again) end"
                  " task.spawn(function() while true do task.wait() log('w') end"
@@ -142,6 +147,22 @@ static void a_cycle_ends_on_a_clock_that_runs(void **state) {
     host_close(&h);
 }
 
+/* M7: as long as there is time left a step goes on, and no longer. */
+static void a_step_has_its_time(void **state) {
+    kahu_options o = KAHU_OPTIONS_INIT;
+    struct host h;
+
+    (void)state;
+    o.max_step_ns = 3500; /* of looks that take 1000, the first is no end */
+    open_ticking(&h, o);
+    host_run(&h, "for i = 1, 10 do task.defer(log, i) end");
+    assert_int_equal(kahu_step(h.s), 4);
+    assert_int_equal(kahu_step(h.s), 4);
+    assert_int_equal(kahu_step(h.s), 2);
+    assert_log(&h, "1 2 3 4 5 6 7 8 9 10");
+    host_close(&h);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_order_is_that_of_an_unbounded_step),
@@ -149,6 +170,7 @@ int main(void) {
         cmocka_unit_test(an_operation_ended_in_a_cut_cycle),
         cmocka_unit_test(a_full_depth_carries_nothing),
         cmocka_unit_test(a_cycle_ends_on_a_clock_that_runs),
+        cmocka_unit_test(a_step_has_its_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

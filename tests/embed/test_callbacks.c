@@ -236,6 +236,70 @@ static void no_reason_no_callback(void **state) {
     host_close(&h);
 }
 
+static void count_user_resumes(void *ud, lua_State *L, const kahu_feedback *f) {
+    (void)L;
+    *(int *)ud += f->cause == KAHU_BY_USER;
+}
+
+static void add_counter(struct host *h, int *resumes) {
+    kahu_hooks hooks = KAHU_HOOKS_INIT;
+
+    *resumes = 0;
+    hooks.ud = resumes;
+    hooks.on_resume = count_user_resumes;
+    hooks.user_resumes = true;
+    assert_int_equal(kahu_add_hooks(h->s, &hooks), KAHU_OK);
+}
+
+static int lua_break_here(lua_State *L) {
+    return lua_break(L);
+}
+
+/* A thread that a debugger has stopped has neither yielded nor ended: nobody is
+ * told, by whomever it was resumed, until it has gone on. */
+static void a_debugger_breaks_in(void **state) {
+    struct host h;
+    int resumes;
+
+    (void)state;
+    host_open(&h, NULL);
+    host_global(&h, "stop", lua_break_here);
+    add_counter(&h, &resumes);
+    for (int by_hand = 0; by_hand < 2; by_hand++) {
+        lua_State *co = host_load(&h, "stop() log('on')");
+
+        ends = 0;
+        assert_int_equal(kahu_watch(h.s, co, ended, &ends, NULL), KAHU_OK);
+        if (by_hand)
+            assert_int_equal(lua_resume(co, NULL, 0), LUA_BREAK);
+        else
+            assert_int_equal(kahu_spawn(h.s, co, NULL, 0), KAHU_OK);
+        assert_int_equal(lua_status(co), LUA_BREAK);
+        assert_int_equal(ends, 0);
+        assert_int_equal(resumes, by_hand);
+        assert_int_equal(lua_resume(co, NULL, 0), LUA_OK);
+        assert_int_equal(ends, 1);
+        assert_int_equal(resumes, by_hand + 1);
+    }
+    assert_log(&h, "on on");
+    host_close(&h);
+}
+
+/* The main thread is no coroutine, and nothing is told of it. */
+static void the_main_thread_is_resumed(void **state) {
+    struct host h;
+    int resumes;
+
+    (void)state;
+    host_open(&h, NULL);
+    add_counter(&h, &resumes);
+    lua_xmove(host_load(&h, "coroutine.wrap(log)('on')"), h.L, 1);
+    assert_int_equal(lua_resume(h.L, NULL, 0), LUA_OK);
+    assert_log(&h, "on");
+    assert_int_equal(resumes, 1); /* the wrapped one's */
+    host_close(&h);
+}
+
 /* ------------------------------------------------------------------------ */
 /* Lives of schedulers                                                      */
 /* ------------------------------------------------------------------------ */
@@ -267,7 +331,14 @@ static void attached_again(void **state) {
     host_close(&h);
 }
 
-/* Not as the manual wants it, but no harm: one above stays for two lives. */
+static void resume_by_hand(struct host *h) {
+    lua_State *co = host_load(h, "coroutine.yield()");
+
+    assert_int_equal(lua_resume(co, NULL, 0), LUA_YIELD);
+}
+
+/* Not as the manual wants it, but no harm: one above stays for two lives, and
+ * calls the host's own, and nobody else, between them. */
 static void one_above_outlives_the_scheduler(void **state) {
     struct host h;
 
@@ -278,6 +349,12 @@ static void one_above_outlives_the_scheduler(void **state) {
     set_above(&h);
     own.h = NULL;
     kahu_free(h.s);
+    own.made = own.above_made = own.resumes = own.above_resumes = 0;
+    resume_by_hand(&h);
+    assert_int_equal(own.made, 1);
+    assert_int_equal(own.above_made, 1);
+    assert_int_equal(own.resumes, 1);
+    assert_int_equal(own.above_resumes, 1);
     host_attach(&h, NULL);
     lua_gc(h.L, LUA_GCCOLLECT, 0);
     own.made = own.above_made = own.resumes = own.above_resumes = 0;
@@ -295,6 +372,33 @@ static void one_above_outlives_the_scheduler(void **state) {
     kahu_free(h.s);
     h.s = NULL;
     assert_own_are_back(&h);
+    host_close(&h);
+}
+
+/* One that comes back after ours were given back calls what is nobody's any
+ * more; the next scheduler is not in its way. */
+static void one_above_that_comes_back(void **state) {
+    struct host h;
+
+    (void)state;
+    host_open(&h, NULL);
+    set_own(&h);
+    track(&h);
+    set_above(&h);
+    take_above_out(&h);
+    own.h = NULL;
+    kahu_free(h.s);
+    assert_own_are_back(&h);
+    lua_callbacks(h.L)->userthread = above_userthread;
+    own.made = own.above_made = own.freed = 0;
+    resume_by_hand(&h);
+    assert_int_equal(own.above_made, 1);
+    assert_int_equal(own.made, 0);
+    lua_callbacks(h.L)->userthread = own_userthread;
+    host_attach(&h, NULL);
+    track(&h);
+    work(&h);
+    assert_int_equal(live(&h), 0);
     host_close(&h);
 }
 
@@ -482,6 +586,29 @@ static void errors_are_safe_from_hooks(void **state) {
     }
 }
 
+static void empty_it(void *ud, lua_State *L, const kahu_feedback *f) {
+    (void)ud;
+    (void)L;
+    if (f->cause == KAHU_BY_USER && f->outcome == KAHU_FAILED)
+        lua_settop(f->co, 0);
+}
+
+/* Also one that does what no hook may, and takes it from there. */
+static void errors_are_safe_from_bad_hooks(void **state) {
+    kahu_hooks hooks = KAHU_HOOKS_INIT;
+    struct host h;
+
+    (void)state;
+    host_open(&h, NULL);
+    hooks.on_resume = empty_it;
+    hooks.user_resumes = true;
+    assert_int_equal(kahu_add_hooks(h.s, &hooks), KAHU_OK);
+    host_run(&h, "log(coroutine.resume(coroutine.create(function()"
+                 " error('boom', 0) end)))");
+    assert_log(&h, "false boom");
+    host_close(&h);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(those_from_before),
@@ -489,13 +616,17 @@ int main(void) {
         cmocka_unit_test(those_from_after),
         cmocka_unit_test(watches_come_and_go_below_another),
         cmocka_unit_test(no_reason_no_callback),
+        cmocka_unit_test(a_debugger_breaks_in),
+        cmocka_unit_test(the_main_thread_is_resumed),
         cmocka_unit_test(attached_again),
         cmocka_unit_test(one_above_outlives_the_scheduler),
+        cmocka_unit_test(one_above_that_comes_back),
         cmocka_unit_test(several_vms),
         cmocka_unit_test(records_take_no_more_than_threads),
         cmocka_unit_test(half_made_threads),
         cmocka_unit_test(the_collector_in_small_steps),
         cmocka_unit_test(errors_are_safe_from_hooks),
+        cmocka_unit_test(errors_are_safe_from_bad_hooks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

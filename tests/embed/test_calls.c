@@ -307,6 +307,32 @@ static void who_waits_is_answered_when_it_ends(void **state) {
     host_close(&h);
 }
 
+/* S9.6: a stop sends away who waits, also behind an operation that has ended,
+ * which is delivered when the stop is taken back. */
+static void who_waits_behind_an_operation(void **state) {
+    struct host h;
+    struct asked a = {&h, KAHU_OK};
+    pthread_t thread;
+
+    (void)state;
+    host_open(&h, NULL);
+    host_global(&h, "op", begin_op);
+    host_run(&h, "op() log('on')");
+    assert_int_equal(kahu_op_finish(h.s, latest, NULL, NULL, NULL), KAHU_OK);
+    thread = start(ask, &a);
+    while (kahu_count_all(h.s) == kahu_count(h.s, KAHU_OPERATION))
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    kahu_stop(h.s, 0);
+    assert_int_equal(kahu_step(h.s), KAHU_ESTATE);
+    join(thread);
+    assert_int_equal(a.answer, KAHU_ESTOPPED);
+    assert_log(&h, "");
+    kahu_unstop(h.s);
+    host_finish(&h);
+    assert_log(&h, "on");
+    host_close(&h);
+}
+
 /* Three OS threads, a scheduler each. Each asks the next one from inside of a
  * call; the last to ask would close the circle. */
 #define RING 3
@@ -413,6 +439,20 @@ static void *step_without_asking(void *ud) {
     return NULL;
 }
 
+#if KAHU_COVERAGE
+void __gcov_dump(void);
+#endif
+
+/* Where it is counted what of the library is run, a process that dies has to
+ * write that down itself. */
+static void die(int number) {
+#if KAHU_COVERAGE
+    __gcov_dump();
+#endif
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
 /* A process of its own dies of it, and says of what. */
 static void who_breaks_the_rule_is_named(void **state) {
     struct host h;
@@ -427,7 +467,7 @@ static void who_breaks_the_rule_is_named(void **state) {
     child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        signal(SIGABRT, SIG_DFL);
+        signal(SIGABRT, die);
         dup2(fds[1], STDERR_FILENO);
         join(start(step_without_asking, &h));
         _exit(0);
@@ -451,6 +491,7 @@ int main(void) {
         cmocka_unit_test(a_call_on_its_own_thread_runs_at_once),
         cmocka_unit_test(from_four_threads_at_once),
         cmocka_unit_test(who_waits_is_answered_when_it_ends),
+        cmocka_unit_test(who_waits_behind_an_operation),
         cmocka_unit_test(a_circle_of_calls_is_an_error),
         cmocka_unit_test(one_os_thread_after_another),
         cmocka_unit_test(who_breaks_the_rule_is_named),

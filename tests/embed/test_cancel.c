@@ -73,6 +73,34 @@ static void a_thread_that_returns_is_not_held_up(void **state) {
     host_close(&h);
 }
 
+static int close_and_cancel_self(lua_State *L) {
+    struct host *h = host_of(L);
+
+    kahu_close(h->s);
+    assert_int_equal(kahu_cancel(h->s, L), KAHU_ECLOSED);
+    return 0;
+}
+
+/* S9.7: nothing is noted for later in a scheduler that closes; what could be
+ * done at once still is. */
+static void a_running_thread_of_a_closing_scheduler(void **state) {
+    struct host h;
+    lua_State *co;
+    lua_State *sleeper;
+
+    (void)state;
+    host_open(&h, NULL);
+    host_global(&h, "close_and_cancel_self", close_and_cancel_self);
+    sleeper = host_run(&h, "task.wait(1)");
+    co = host_run(&h, "close_and_cancel_self() coroutine.yield()");
+    assert_int_equal(lua_costatus(h.L, co), LUA_COSUS);
+    assert_int_equal(kahu_cancel(h.s, co), KAHU_OK);
+    assert_int_equal(kahu_cancel(h.s, sleeper), KAHU_OK);
+    assert_int_equal(lua_costatus(h.L, co), LUA_COFIN);
+    assert_int_equal(lua_costatus(h.L, sleeper), LUA_COFIN);
+    host_close(&h);
+}
+
 static int cancel_argument(lua_State *L) {
     struct host *h = host_of(L);
 
@@ -185,6 +213,7 @@ int main(void) {
         cmocka_unit_test(a_running_thread_ends_at_its_next_yield),
         cmocka_unit_test(a_thread_resumed_by_a_script_ends_too),
         cmocka_unit_test(a_thread_that_returns_is_not_held_up),
+        cmocka_unit_test(a_running_thread_of_a_closing_scheduler),
         cmocka_unit_test(a_normal_thread_ends_at_its_next_yield),
         cmocka_unit_test(a_thread_of_another_vm_is_refused),
         cmocka_unit_test(a_hook_can_not_reschedule_it),

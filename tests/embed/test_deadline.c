@@ -193,6 +193,48 @@ static void a_running_thread_has_its_time(void **state) {
     host_close(&h);
 }
 
+/* S6.8: a deadline is its own thread's: others yield as they like, also those
+ * that nothing is pending of. */
+static void others_yield_meanwhile(void **state) {
+    struct host h;
+    lua_State *late;
+    lua_State *co;
+
+    (void)state;
+    host_open(&h, NULL);
+    late = host_run(&h, "coroutine.yield()");
+    cancel_after(&h, late, SECOND);
+    co = host_run(&h, "coroutine.yield() log('on') task.wait(2) log('end')");
+    assert_int_equal(lua_costatus(h.L, co), LUA_COSUS);
+    assert_int_equal(kahu_spawn(h.s, co, NULL, 0), KAHU_OK);
+    host_finish(&h);
+    assert_true(is_dead(&h, late));
+    assert_log(&h, "on end");
+    host_close(&h);
+}
+
+/* S9.4: of a thread that the host has reset behind our back nothing is left
+ * to wait for; of its deadline there is no count. */
+static void the_thread_was_reset(void **state) {
+    kahu_stats stats = {.size = sizeof(stats)};
+    struct host h;
+    lua_State *co;
+
+    (void)state;
+    host_open(&h, NULL);
+    co = host_run(&h, "coroutine.yield()");
+    cancel_after(&h, co, SECOND);
+    lua_resetthread(co);
+    assert_int_equal(kahu_run(h.s), KAHU_OK);
+    assert_true(kahu_is_done(h.s));
+    assert_int_equal(kahu_stepped_now_ns(h.m), 0);
+    assert_null(lua_callbacks(h.L)->postresume);
+    kahu_get_stats(h.s, &stats);
+    for (int kind = 0; kind < KAHU_KINDS; kind++)
+        assert_int_equal(stats.dropped[kind], 0);
+    host_close(&h);
+}
+
 /* What is due in the same step as its thread's wake, or while it runs. */
 static int step_inside(lua_State *L) {
     (void)kahu_stepped_step(host_of(L)->m, 2 * SECOND);
@@ -377,6 +419,37 @@ static void on_end_start(void *ud, lua_State *L, lua_State *co,
         (void)named(h, "new", "task.wait(1)");
 }
 
+static lua_State *another;
+
+static void on_end_anew(void *ud, lua_State *L, lua_State *co,
+                        kahu_outcome outcome, int nresults) {
+    struct host *h = ud;
+
+    on_end(ud, L, co, outcome, nresults);
+    if (outcome != KAHU_CANCELLED)
+        return;
+    kahu_clear(h->s);
+    assert_int_equal(kahu_defer(h->s, another, 0), KAHU_OK);
+}
+
+/* A thread whose wakes were cleared meanwhile, and that has a new one, has it
+ * from after the call. */
+static void what_is_made_anew_stays(void **state) {
+    struct host h;
+
+    (void)state;
+    host_open(&h, NULL);
+    add_on_end(&h, on_end_anew);
+    (void)named(&h, "a", "task.wait(1)");
+    another = named(&h, "b", "task.wait(1) log('on')");
+    assert_int_equal(kahu_cancel_all(h.s), KAHU_OK);
+    assert_log(&h, "a");
+    assert_int_equal(kahu_count_all(h.s), 1);
+    host_finish(&h);
+    assert_log(&h, "a on");
+    host_close(&h);
+}
+
 /* What comes meanwhile stays. */
 static void what_is_made_meanwhile_stays(void **state) {
     struct host h;
@@ -445,12 +518,15 @@ int main(void) {
         cmocka_unit_test(the_end_may_come_first),
         cmocka_unit_test(never_is_never),
         cmocka_unit_test(a_running_thread_has_its_time),
+        cmocka_unit_test(others_yield_meanwhile),
+        cmocka_unit_test(the_thread_was_reset),
         cmocka_unit_test(due_while_it_runs),
         cmocka_unit_test(clear_and_stop),
         cmocka_unit_test(bad_deadlines_are_refused),
         cmocka_unit_test(the_callback_is_given_back),
         cmocka_unit_test(all_that_have_a_wake),
         cmocka_unit_test(what_is_made_meanwhile_stays),
+        cmocka_unit_test(what_is_made_anew_stays),
         cmocka_unit_test(all_inside_of_all),
         cmocka_unit_test(running_ones),
     };

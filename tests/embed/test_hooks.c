@@ -2,8 +2,10 @@
 /*
  * Hooks: what they are told, and what they may do.
  */
+#define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "host.h"
 
@@ -161,6 +163,151 @@ static void an_error_in_a_hook_changes_nothing(void **state) {
     host_close(&h);
 }
 
+static void raising_a_table(void *ud, lua_State *L, lua_State *co,
+                            kahu_outcome outcome, int nresults) {
+    (void)ud;
+    (void)co;
+    (void)outcome;
+    (void)nresults;
+    lua_newtable(L);
+    lua_error(L);
+}
+
+/* What fn writes to standard error. */
+static void capture(void (*fn)(struct host *h), struct host *h, char *out,
+                    size_t size) {
+    FILE *file = tmpfile();
+    int saved = dup(STDERR_FILENO);
+    size_t n;
+
+    assert_true(file != NULL && saved >= 0);
+    assert_true(dup2(fileno(file), STDERR_FILENO) >= 0);
+    fn(h);
+    assert_true(dup2(saved, STDERR_FILENO) >= 0);
+    close(saved);
+    rewind(file);
+    n = fread(out, 1, size - 1, file);
+    out[n] = '\0';
+    (void)fclose(file);
+}
+
+static void run_to_an_end(struct host *h) {
+    host_run(h, "log('on')");
+}
+
+/* S9.8: such an error is written down, whatever its value. */
+static void errors_in_hooks_are_written_down(void **state) {
+    kahu_hooks hooks = KAHU_HOOKS_INIT;
+    char said[256];
+    struct host h;
+
+    (void)state;
+    host_open(&h, NULL);
+    hooks.on_end = raising_a_table;
+    assert_int_equal(kahu_add_hooks(h.s, &hooks), KAHU_OK);
+    capture(run_to_an_end, &h, said, sizeof(said));
+    assert_string_equal(said,
+                        "error in a hook: (error object is not a string)\n");
+    assert_log(&h, "on");
+    assert_int_equal(h.errors, 0);
+    host_close(&h);
+}
+
+static void never_told(void *ud, lua_State *L, lua_State *co,
+                       kahu_outcome outcome, int nresults) {
+    (void)ud;
+    (void)L;
+    (void)co;
+    (void)outcome;
+    (void)nresults;
+    fail();
+}
+
+static void never_failed(void *ud, lua_State *L, lua_State *co,
+                         const char *message, const char *traceback) {
+    (void)ud;
+    (void)L;
+    (void)co;
+    (void)message;
+    (void)traceback;
+    fail();
+}
+
+static void told_of_a_resume(void *ud, lua_State *L, const kahu_feedback *f) {
+    (void)L;
+    (void)f;
+    ++*(int *)ud;
+}
+
+/* Hooks are the same when all of their members are: of two that share all but
+ * one, the one that was named goes. */
+static void hooks_that_differ_in_one_member(void **state) {
+    kahu_hooks kept = KAHU_HOOKS_INIT;
+    kahu_hooks others[4];
+    struct host h;
+    int resumes = 0;
+
+    (void)state;
+    host_open(&h, NULL);
+    kept.ud = &resumes;
+    kept.on_resume = told_of_a_resume;
+    others[0] = others[1] = others[2] = others[3] = kept;
+    others[0].on_end = never_told;
+    others[1].on_resume = NULL;
+    others[2].user_resumes = true;
+    others[3].on_error = never_failed;
+    assert_int_equal(kahu_add_hooks(h.s, &kept), KAHU_OK);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(kahu_remove_hooks(h.s, &others[i]), KAHU_ESTALE);
+        assert_int_equal(kahu_add_hooks(h.s, &others[i]), KAHU_OK);
+        assert_int_equal(kahu_add_hooks(h.s, &kept), KAHU_OK);
+        assert_int_equal(kahu_remove_hooks(h.s, &others[i]), KAHU_OK);
+        assert_int_equal(kahu_remove_hooks(h.s, &kept), KAHU_OK);
+    }
+    host_run(&h, "coroutine.resume(coroutine.create(log))");
+    assert_int_equal(resumes, 1);
+    assert_int_equal(kahu_remove_hooks(h.s, &kept), KAHU_OK);
+    assert_int_equal(kahu_remove_hooks(h.s, &kept), KAHU_ESTALE);
+    host_close(&h);
+}
+
+struct leaver {
+    struct host *h;
+    kahu_hooks hooks;
+};
+
+static void leave(void *ud, lua_State *L, lua_State *co, kahu_outcome outcome,
+                  int nresults) {
+    const kahu_hooks nothing = KAHU_HOOKS_INIT;
+    struct leaver *l = ud;
+
+    (void)L;
+    (void)co;
+    (void)outcome;
+    (void)nresults;
+    assert_int_equal(kahu_remove_hooks(l->h->s, &l->hooks), KAHU_OK);
+    assert_int_equal(kahu_remove_hooks(l->h->s, &l->hooks), KAHU_ESTALE);
+    assert_int_equal(kahu_remove_hooks(l->h->s, &nothing), KAHU_ESTALE);
+}
+
+/* What is left of removed hooks until the walk is over is no hooks without
+ * members, which could be removed again. */
+static void what_was_removed_is_nothing(void **state) {
+    struct host h;
+    struct leaver l = {&h, KAHU_HOOKS_INIT};
+
+    (void)state;
+    host_open(&h, NULL);
+    l.hooks.ud = &l;
+    l.hooks.on_end = leave;
+    assert_int_equal(kahu_add_hooks(h.s, &l.hooks), KAHU_OK);
+    host_run(&h, "log('on')");
+    host_run(&h, "log('on')");
+    assert_log(&h, "on on");
+    assert_int_equal(h.errors, 0);
+    host_close(&h);
+}
+
 static void calling_back(void *ud, lua_State *L, lua_State *co,
                          const char *message, const char *traceback) {
     struct host *h = ud;
@@ -294,6 +441,9 @@ int main(void) {
         cmocka_unit_test(an_error_is_told_once),
         cmocka_unit_test(names_without_end),
         cmocka_unit_test(an_error_in_a_hook_changes_nothing),
+        cmocka_unit_test(errors_in_hooks_are_written_down),
+        cmocka_unit_test(hooks_that_differ_in_one_member),
+        cmocka_unit_test(what_was_removed_is_nothing),
         cmocka_unit_test(a_hook_may_call_back),
         cmocka_unit_test(errors_in_tostring_come_to_an_end),
         cmocka_unit_test(a_tostring_keeps_no_thread_of_ours),

@@ -144,9 +144,11 @@ static void a_close_ends_what_is_pending(void **state) {
     host_open(&h, NULL);
     co = host_run(&h, "task.defer(log, 'never') task.delay(1, log, 'never')"
                       "task.wait(2) log('never')");
+    assert_true(kahu_is_ready(h.s));
     kahu_close(h.s);
     kahu_close(h.s);
     assert_true(kahu_is_done(h.s));
+    assert_false(kahu_is_ready(h.s));
     assert_int_equal(kahu_step(h.s), KAHU_ECLOSED);
     assert_int_equal(kahu_defer(h.s, co, 0), KAHU_ECLOSED);
     assert_int_equal(kahu_spawn(h.s, co, NULL, 0), KAHU_ECLOSED);

@@ -1,90 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Limits, each against scripts that attack it. Time is the driver's own: it
- * goes by when it is looked at, so a run is the same every time, and a script
- * that is not stopped comes to the end of it.
+ * Limits, each against scripts that attack it.
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "host.h"
-#include "kahu/luau.h"
-#include "kahu/threads.h"
-
-#define TIMEOUT "script timeout: exhausted allowed execution time"
-
-/* A look costs one; when the clock has gone so far, a limit does not hold. */
-#define END_OF_TIME 3000000
-
-static struct {
-    uint64_t now;
-    bool stands; /* it does not go by itself */
-} clock_of;
-
-static uint64_t real_ns(void *ud) {
-    (void)ud;
-    if (!clock_of.stands)
-        clock_of.now++;
-    assert_true(clock_of.now < END_OF_TIME);
-    return clock_of.now;
-}
-
-/* A host whose scheduler has that sense of time. */
-static void guest_attach(struct host *h) {
-    kahu_options options = KAHU_OPTIONS_INIT;
-    kahu_driver driver;
-
-    assert_int_equal(kahu_stepped_new(&h->m, &driver), KAHU_OK);
-    driver.real_ns = real_ns;
-    options.driver = &driver;
-    assert_int_equal(kahu_new(&h->s, h->L, &options), KAHU_OK);
-    assert_int_equal(kahu_set_error_policy(h->s, KAHU_ERRORS_COLLECT), KAHU_OK);
-    kahu_open_task(h->L);
-    kahu_open_coroutine(h->L);
-    lua_settop(h->L, 0);
-}
-
-static void set_limits(struct host *h, const kahu_limits *limits) {
-    assert_int_equal(kahu_set_limits(h->s, limits), KAHU_OK);
-}
-
-static void guest_open(struct host *h, const kahu_limits *limits) {
-    host_open(h, NULL);
-    kahu_free(h->s);
-    guest_attach(h);
-    set_limits(h, limits);
-    clock_of.now = 0;
-    clock_of.stands = false;
-}
-
-static kahu_limits time_limit(uint64_t ns) {
-    kahu_limits limits = KAHU_LIMITS_INIT;
-
-    limits.max_resume_ns = ns;
-    return limits;
-}
-
-static const char *last_error(struct host *h) {
-    size_t n = kahu_count_errors(h->s);
-
-    return n == 0 ? "none" : kahu_get_error(h->s, n - 1).message;
-}
-
-static void assert_timeout(struct host *h) {
-    assert_non_null(strstr(last_error(h), TIMEOUT));
-    kahu_clear_errors(h->s);
-}
-
-/* The script is stopped in its first resume, soon after its time is over. */
-static void assert_stopped(struct host *h, const char *text, uint64_t most) {
-    uint64_t before = clock_of.now;
-
-    host_run(h, text);
-    assert_timeout(h);
-    if (clock_of.now - before > most)
-        fail_msg("%u: %s", (unsigned)(clock_of.now - before), text);
-}
+#include "guest.h"
 
 /* ------------------------------------------------------------------------ */
 /* The time of one resume                                                   */
@@ -188,25 +106,6 @@ static void texts_of_errors_have_an_end(void **state) {
 /* To the nanosecond                                                        */
 /* ------------------------------------------------------------------------ */
 
-/* spend(n) lets n nanoseconds go by; no others do. */
-static int spend(lua_State *L) {
-    clock_of.now += (uint64_t)luaL_checknumber(L, 1);
-    return 0;
-}
-
-static void exact_open(struct host *h, const kahu_limits *limits) {
-    guest_open(h, limits);
-    host_global(h, "spend", spend);
-    clock_of.stands = true;
-}
-
-static void assert_runs(struct host *h, const char *text) {
-    h->log[0] = '\0';
-    host_run(h, text);
-    assert_string_equal(last_error(h), "none");
-    assert_log(h, "ok");
-}
-
 static void a_resume_has_just_its_time(void **state) {
     kahu_limits limits = time_limit(100);
     struct host h;
@@ -224,6 +123,25 @@ static void a_resume_has_just_its_time(void **state) {
                     " for i = 1, 5 do end spend(99)");
     host_finish(&h);
     assert_string_equal(last_error(&h), "none");
+    host_close(&h);
+}
+
+/* Where the driver has no time of its own for it, its clock's is taken. */
+static void the_clock_s_time_where_there_is_no_other(void **state) {
+    kahu_limits limits = time_limit(1000);
+    kahu_driver driver;
+    struct host h;
+
+    (void)state;
+    guest_open(&h, &limits);
+    kahu_free(h.s);
+    assert_int_equal(kahu_stepped_new(&h.m, &driver), KAHU_OK);
+    driver.now_ns = real_ns;
+    driver.real_ns = NULL;
+    guest_attach_to(&h, &driver);
+    set_limits(&h, &limits);
+    assert_stopped(&h, "while true do end", 1100);
+    assert_runs(&h, "for i = 1, 5 do end log('ok')");
     host_close(&h);
 }
 
@@ -349,171 +267,6 @@ static void without_it_catching_is_of_no_use(void **state) {
     exact_open(&h, &limits);
     assert_stopped(&h, CATCH "log('never')", 100);
     assert_stopped(&h, CATCH "for i = 1, 5 do log('never') end", 100);
-    assert_log(&h, "");
-    host_close(&h);
-}
-
-/* ------------------------------------------------------------------------ */
-/* The VM's interrupt                                                       */
-/* ------------------------------------------------------------------------ */
-
-static struct {
-    int calls;
-    int depth;
-    void (*below)(lua_State *L, int gc);
-} own;
-
-static void own_interrupt(lua_State *L, int gc) {
-    (void)L;
-    (void)gc;
-    own.calls++;
-}
-
-static void chaining_interrupt(lua_State *L, int gc) {
-    own.calls++;
-    assert_true(++own.depth < 10); /* no circle */
-    if (own.below != NULL)
-        own.below(L, gc);
-    own.depth--;
-}
-
-static void ending_interrupt(lua_State *L, int gc) {
-    if (gc >= 0)
-        return;
-    lua_callbacks(L)->interrupt = NULL;
-    luaL_error(L, "ended by the host");
-}
-
-static int set_chaining(lua_State *L) {
-    own.below = lua_callbacks(L)->interrupt;
-    own.depth = 0;
-    lua_callbacks(L)->interrupt = chaining_interrupt;
-    return 0;
-}
-
-static int set_ending(lua_State *L) {
-    lua_callbacks(L)->interrupt = ending_interrupt;
-    return 0;
-}
-
-static int set_plain(lua_State *L) {
-    lua_callbacks(L)->interrupt = own_interrupt;
-    return 0;
-}
-
-static int set_none(lua_State *L) {
-    lua_callbacks(L)->interrupt = NULL;
-    return 0;
-}
-
-static void interrupt_open(struct host *h, lua_CFunction set) {
-    kahu_limits limits = time_limit(1000);
-
-    guest_open(h, &limits);
-    host_global(h, "set", set);
-    memset(&own, 0, sizeof(own));
-}
-
-/* Set before: called first and back in place between resumes. */
-static void an_interrupt_from_before(void **state) {
-    struct host h;
-
-    (void)state;
-    interrupt_open(&h, set_none);
-    lua_callbacks(h.L)->interrupt = own_interrupt;
-    for (int i = 0; i < 3; i++) {
-        own.calls = 0;
-        assert_stopped(&h, "while true do end", 1100);
-        assert_true(own.calls >= 990);
-        assert_true(lua_callbacks(h.L)->interrupt == own_interrupt);
-    }
-    host_close(&h);
-}
-
-/* Set in the middle of a resume, chaining to ours, and left there. */
-static void an_interrupt_that_chains(void **state) {
-    struct host h;
-
-    (void)state;
-    interrupt_open(&h, set_chaining);
-    assert_stopped(&h, "set() while true do end", 1100);
-    for (int i = 0; i < 3; i++) {
-        own.calls = own.depth = 0;
-        assert_stopped(&h, "while true do end", 1100);
-        assert_true(own.calls >= 400); /* each looks at the time twice */
-    }
-    own.depth = 0;
-    assert_true(lua_callbacks(h.L)->interrupt == chaining_interrupt);
-    lua_callbacks(h.L)->interrupt = own.below;
-    assert_stopped(&h, "while true do end", 1100);
-    host_close(&h);
-}
-
-/* Set in the middle of a resume, chaining to nobody, or none at all: that
- * resume is the host's affair, and the next is limited again. */
-static void an_interrupt_that_does_not_chain(void **state) {
-    static const lua_CFunction ways[] = {set_plain, set_none, set_ending};
-    struct host h;
-
-    (void)state;
-    for (int i = 0; i < 3; i++) {
-        interrupt_open(&h, ways[i]);
-        host_run(&h, "set() for i = 1, 5 do end");
-        kahu_clear_errors(h.s);
-        for (int k = 0; k < 2; k++)
-            assert_stopped(&h, "for i = 1, 100000 do end", 1100);
-        if (ways[i] == set_plain)
-            assert_true(own.calls > 1000);
-        host_close(&h);
-    }
-}
-
-/* The collector's own calls are passed on, and nothing is raised in them. */
-static int collector_calls;
-
-static void count_collector(lua_State *L, int gc) {
-    (void)L;
-    collector_calls += gc >= 0;
-}
-
-static void collecting_is_not_interrupted(void **state) {
-    kahu_limits limits = time_limit(1);
-    struct host h;
-
-    (void)state;
-    exact_open(&h, &limits);
-    lua_callbacks(h.L)->interrupt = count_collector;
-    collector_calls = 0;
-    assert_stopped(&h, "spend(9) collectgarbage()", 9);
-    lua_gc(h.L, LUA_GCCOLLECT, 0);
-    assert_runs(&h, "log('ok')");
-    limits.max_resume_ns = UINT64_MAX;
-    set_limits(&h, &limits);
-    assert_runs(&h, "for i = 1, 1e5 do local t = {{}} end log('ok')");
-    assert_true(collector_calls > 0);
-    host_close(&h);
-}
-
-/* A host's own guard that raises is not to be got rid of by catching. */
-static void guarding_interrupt(lua_State *L, int gc) {
-    if (gc >= 0)
-        return;
-    own.calls++;
-    if (own.calls > 100)
-        luaL_error(L, "guarded");
-}
-
-static void a_host_s_own_guard(void **state) {
-    kahu_limits limits = time_limit(20000);
-    struct host h;
-
-    (void)state;
-    guest_open(&h, &limits);
-    memset(&own, 0, sizeof(own));
-    lua_callbacks(h.L)->interrupt = guarding_interrupt;
-    host_run(&h, "for i = 1, 9 do pcall(function() while true do end end) end"
-                 " log('never')");
-    assert_non_null(strstr(last_error(&h), "guarded"));
     assert_log(&h, "");
     host_close(&h);
 }
@@ -652,17 +405,13 @@ int main(void) {
         cmocka_unit_test(no_loop_outlives_its_time),
         cmocka_unit_test(texts_of_errors_have_an_end),
         cmocka_unit_test(a_resume_has_just_its_time),
+        cmocka_unit_test(the_clock_s_time_where_there_is_no_other),
         cmocka_unit_test(those_that_wait_have_their_own),
         cmocka_unit_test(all_resumes_together),
         cmocka_unit_test(endless_queues_run_out_of_time),
         cmocka_unit_test(once_and_for_one_resume_s_time),
         cmocka_unit_test(catching_does_not_lengthen_the_whole),
         cmocka_unit_test(without_it_catching_is_of_no_use),
-        cmocka_unit_test(an_interrupt_from_before),
-        cmocka_unit_test(an_interrupt_that_chains),
-        cmocka_unit_test(an_interrupt_that_does_not_chain),
-        cmocka_unit_test(collecting_is_not_interrupted),
-        cmocka_unit_test(a_host_s_own_guard),
         cmocka_unit_test(each_vm_has_its_own_time),
         cmocka_unit_test(only_who_is_limited_is),
         cmocka_unit_test(a_limited_scheduler_may_go),

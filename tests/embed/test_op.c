@@ -266,6 +266,75 @@ static void a_strict_early_resume(void **state) {
     host_close(&h);
 }
 
+/* M3: a wake that was made later and waits for nothing is no sign that the
+ * thread went on. */
+static void a_strict_end_beside_a_newer_wake(void **state) {
+    kahu_options o = KAHU_OPTIONS_INIT;
+    struct host h;
+
+    (void)state;
+    o.strict_wakes = true;
+    open_ops(&h, false, &o);
+    host_run(&h, "local t = task.spawn(function()"
+                 "  log(begin()) log(coroutine.yield()) end)"
+                 "task.delay(1, t, 'later')");
+    assert_int_equal(finish(&h, 0), KAHU_OK);
+    host_finish(&h);
+    assert_log(&h, "42 nil later");
+    host_close(&h);
+}
+
+/* M2 M3: of a thread that the host has reset and given a new function nobody
+ * can say that it went on: that function gets the wake. */
+static void a_strict_wake_of_a_thread_made_anew(void **state) {
+    kahu_options o = KAHU_OPTIONS_INIT;
+    struct host h;
+    lua_State *co;
+
+    (void)state;
+    o.strict_wakes = true;
+    open_ops(&h, false, &o);
+    co = host_run(&h, "task.wait(1) log('never')");
+    lua_resetthread(co);
+    lua_xmove(host_load(&h, "log('anew', ...)"), co, 1);
+    host_finish(&h);
+    assert_log(&h, "anew 1");
+    host_close(&h);
+}
+
+#define MANY 3000
+
+static kahu_op many[MANY];
+static int nmany;
+
+static int begin_of_many(lua_State *L) {
+    assert_int_equal(kahu_op_begin(L, NULL, NULL, &many[nmany++]), KAHU_OK);
+    return kahu_op_yield(L);
+}
+
+/* S10.5: records are kept for the next ones, but not all of a peak. */
+static void a_peak_of_operations_is_given_back(void **state) {
+    kahu_stats stats = {.size = sizeof(stats)};
+    struct host h;
+
+    (void)state;
+    open_ops(&h, false, NULL);
+    host_global(&h, "begin_of_many", begin_of_many);
+    for (int peaks = 0; peaks < 2; peaks++) {
+        nmany = 0;
+        host_run(&h, "for i = 1, 3000 do task.spawn(begin_of_many) end");
+        for (int i = 0; i < MANY; i++)
+            assert_int_equal(kahu_op_finish(h.s, many[i], NULL, NULL, NULL),
+                             KAHU_OK);
+        assert_int_equal(kahu_step(h.s), MANY);
+        kahu_get_stats(h.s, &stats);
+        assert_in_range(h.s->op_spares, 1, MANY / 2);
+        assert_true(stats.bytes_peak - stats.bytes >
+                    MANY / 2 * sizeof(struct kahu__op));
+    }
+    host_close(&h);
+}
+
 /* S10.5 M5: delivered in the order they ended. */
 static void order_is_that_of_completion(void **state) {
     struct host h;
@@ -407,6 +476,9 @@ int main(void) {
         cmocka_unit_test(begin_fails_where_no_yield_is_possible),
         cmocka_unit_test(an_early_resume),
         cmocka_unit_test(a_strict_early_resume),
+        cmocka_unit_test(a_strict_end_beside_a_newer_wake),
+        cmocka_unit_test(a_strict_wake_of_a_thread_made_anew),
+        cmocka_unit_test(a_peak_of_operations_is_given_back),
         cmocka_unit_test(order_is_that_of_completion),
         cmocka_unit_test(a_close_with_operations),
         cmocka_unit_test(a_drop_that_ends_the_thread),

@@ -163,6 +163,28 @@ static void calls_and_a_new_owner(void **state) {
     host_close(&h);
 }
 
+/* Who waits for one scheduler is not the affair of another's new owner: it is
+ * answered by the owner of the one it waits for. */
+static void calls_and_the_owner_of_another(void **state) {
+    pthread_t thread;
+    struct host h;
+    struct host g;
+
+    (void)state;
+    host_open(&h, NULL);
+    host_open(&g, NULL);
+    thread = start(call_where, &h);
+    while (kahu_is_done(h.s))
+        sched_yield();
+    join(start(adopt_and_call, &g));
+    assert_false(kahu_is_done(h.s));
+    assert_int_equal(kahu_step(h.s), 0);
+    assert_true(pthread_equal(where_ran(thread), pthread_self()));
+    kahu_adopt(g.s);
+    host_close(&g);
+    host_close(&h);
+}
+
 #define POSTS 300
 
 struct relay {
@@ -696,6 +718,7 @@ int main(void) {
         cmocka_unit_test(a_life_on_three_os_threads),
         cmocka_unit_test(a_loop_that_is_handed_over),
         cmocka_unit_test(calls_and_a_new_owner),
+        cmocka_unit_test(calls_and_the_owner_of_another),
         cmocka_unit_test(posts_while_it_is_handed_over),
         cmocka_unit_test(two_that_call_each_other),
         cmocka_unit_test(three_in_a_ring),

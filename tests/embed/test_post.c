@@ -582,6 +582,34 @@ static void a_clear_from_inside_a_post(void **state) {
     host_close(&h);
 }
 
+static void dropped_clear(void *ud) {
+    then_clear(ud, NULL);
+}
+
+/* A drop that clears drops the rest, each once; nothing is left for the clear
+ * or the close it came from. */
+static void a_clear_from_a_drop(void **state) {
+    for (int closes = 0; closes < 2; closes++) {
+        struct note notes[3];
+        struct host h;
+
+        (void)state;
+        host_open(&h, NULL);
+        notes_init(&h, notes, 3);
+        notes[0].dropped = dropped_clear;
+        post_all(notes, 3);
+        if (closes)
+            kahu_close(h.s);
+        else
+            kahu_clear(h.s);
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(notes[i].drops, 1);
+        assert_true(kahu_is_done(h.s));
+        assert_log(&h, "");
+        host_close(&h);
+    }
+}
+
 static void then_stop(void *ud, lua_State *L) {
     (void)L;
     kahu_stop(((struct note *)ud)->h->s, 0);
@@ -687,6 +715,7 @@ int main(void) {
         cmocka_unit_test(a_free_from_a_drop),
         cmocka_unit_test(a_clear_drops_posts),
         cmocka_unit_test(a_clear_from_inside_a_post),
+        cmocka_unit_test(a_clear_from_a_drop),
         cmocka_unit_test(a_stop_keeps_posts),
         cmocka_unit_test(a_stop_with_posts_left),
         cmocka_unit_test(a_post_and_the_allocator),

@@ -4,6 +4,7 @@
  * Luau error, and nothing has changed.
  */
 #define _POSIX_C_SOURCE 200809L
+#include <limits.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/time.h>
@@ -73,6 +74,67 @@ static void a_stepped_clock_without_a_scheduler(void **state) {
 }
 
 /* ------------------------------------------------------------------------ */
+/* Threads                                                                  */
+/* ------------------------------------------------------------------------ */
+
+static void assert_no_values(struct host *h, lua_State *co, int nargs) {
+    int top = lua_gettop(co);
+
+    assert_int_equal(kahu_spawn(h->s, co, NULL, nargs), KAHU_EINVAL);
+    assert_int_equal(kahu_defer(h->s, co, nargs), KAHU_EINVAL);
+    assert_int_equal(kahu_delay(h->s, co, nargs, 1), KAHU_EINVAL);
+    assert_int_equal(lua_gettop(co), top);
+    assert_int_equal(lua_costatus(h->L, co), LUA_COSUS);
+    assert_true(kahu_is_done(h->s));
+}
+
+/* So many values are not there: below none, or the function among them. */
+static void values_that_are_not_there(void **state) {
+    static const int counts[] = {-1, INT_MIN, 2, INT_MAX};
+    struct host h;
+    lua_State *fresh, *yielded;
+
+    (void)state;
+    host_open(&h, NULL);
+    fresh = host_load(&h, "log(...)");
+    yielded = host_run(&h, "log(coroutine.yield())");
+    lua_pushliteral(fresh, "a");
+    lua_pushliteral(yielded, "b");
+    for (int i = 0; i < 4; i++) {
+        assert_no_values(&h, fresh, counts[i]);
+        assert_no_values(&h, yielded, counts[i]);
+    }
+    assert_int_equal(kahu_spawn(h.s, fresh, NULL, 1), KAHU_OK);
+    assert_int_equal(kahu_spawn(h.s, yielded, NULL, 1), KAHU_OK);
+    assert_log(&h, "a b");
+    host_close(&h);
+}
+
+static int spawn_argument(lua_State *L) {
+    lua_State *co = lua_tothread(L, 1);
+    int top = lua_gettop(co);
+
+    assert_int_equal(kahu_spawn(host_of(L)->s, co, L, 0), KAHU_ESTATE);
+    assert_int_equal(lua_gettop(co), top);
+    return 0;
+}
+
+/* S3.4: one that is running, that has resumed another, or that has ended. */
+static void threads_that_are_not_suspended(void **state) {
+    struct host h;
+
+    (void)state;
+    host_open(&h, NULL);
+    host_global(&h, "spawn", spawn_argument);
+    host_run(&h, "local outer = coroutine.running() spawn(outer)"
+                 "task.spawn(function() spawn(outer) end)"
+                 "spawn(task.spawn(log, 'ended')) log('on')");
+    assert_log(&h, "ended on");
+    assert_int_equal(h.errors, 0);
+    host_close(&h);
+}
+
+/* ------------------------------------------------------------------------ */
 /* Libraries                                                                */
 /* ------------------------------------------------------------------------ */
 
@@ -126,6 +188,33 @@ static void a_failure_without_words(void **state) {
     assert_int_equal(kahu_op_fail_text(h.s, op, "late"), KAHU_ESTALE);
     host_finish(&h);
     assert_log(&h, "false ");
+    host_close(&h);
+}
+
+static kahu_status begun;
+
+static void begin_in_an_interrupt(lua_State *L, int gc) {
+    if (gc >= 0)
+        return;
+    lua_callbacks(L)->interrupt = NULL;
+    begun = kahu_op_begin(L, NULL, NULL, &op);
+}
+
+/* M3: strict wakes tell by the function that waits, and a function of a script
+ * may do anything next: none is begun in one. */
+static void an_operation_of_no_function(void **state) {
+    kahu_options o = KAHU_OPTIONS_INIT;
+    struct host h;
+
+    (void)state;
+    o.strict_wakes = true;
+    host_open(&h, &o);
+    begun = KAHU_OK;
+    lua_callbacks(h.L)->interrupt = begin_in_an_interrupt;
+    host_run(&h, "for i = 1, 9 do end log('on')");
+    assert_int_equal(begun, KAHU_ENOMEM);
+    assert_int_equal(kahu_count(h.s, KAHU_OPERATION), 0);
+    assert_log(&h, "on");
     host_close(&h);
 }
 
@@ -185,8 +274,11 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_scheduler_of_nothing),
         cmocka_unit_test(a_stepped_clock_without_a_scheduler),
+        cmocka_unit_test(values_that_are_not_there),
+        cmocka_unit_test(threads_that_are_not_suspended),
         cmocka_unit_test(a_library_that_is_not_the_vms),
         cmocka_unit_test(a_failure_without_words),
+        cmocka_unit_test(an_operation_of_no_function),
         cmocka_unit_test(no_descriptor_is_left),
         cmocka_unit_test(signals_end_no_wait),
     };

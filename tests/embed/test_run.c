@@ -178,6 +178,27 @@ static void a_run_shares_its_loop(void **state) {
     host_close(&h);
 }
 
+/* S9.4: a thread that somebody else has resumed to its end leaves a wake, and
+ * nothing to wait for. */
+static void a_run_with_nothing_but_the_dead(void **state) {
+    for (int d = 0; d < DRIVERS; d++) {
+        for (int until = 0; until < 2; until++) {
+            struct host h;
+            lua_State *co;
+
+            (void)state;
+            open_on(&h, d);
+            co = host_run(&h, "task.wait(3600) log('end')");
+            assert_int_equal(lua_resume(co, NULL, 0), LUA_OK);
+            assert_log(&h, "end");
+            assert_int_equal(run_either(&h, until),
+                             until ? KAHU_EIDLE : KAHU_OK);
+            assert_true(kahu_is_done(h.s));
+            host_close(&h);
+        }
+    }
+}
+
 /* ------------------------------------------------------------------------ */
 /* Idle                                                                     */
 /* ------------------------------------------------------------------------ */
@@ -596,6 +617,7 @@ int main(void) {
         cmocka_unit_test(the_clock_of_a_run),
         cmocka_unit_test(a_run_with_errors),
         cmocka_unit_test(a_run_with_nothing_but_a_post),
+        cmocka_unit_test(a_run_with_nothing_but_the_dead),
         cmocka_unit_test(a_run_shares_its_loop),
         cmocka_unit_test(an_idle_run_on_a_stepped_clock),
         cmocka_unit_test(an_idle_run_that_goes_on),

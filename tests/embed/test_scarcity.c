@@ -353,6 +353,126 @@ static void cancellations(void **state) {
     try_all(&all);
 }
 
+/* Each is due before the last, so that none of them is in a lane: the heap is
+ * full, and the room to be reserved has to be made. */
+static void use_up_heap(void) {
+    const struct kahu__heap *heap = &scene.h.s->timers;
+    uint64_t delay_ns = UINT64_C(9999999999);
+
+    do
+        assert_int_equal(kahu_delay(scene.h.s, scene.co[1], 0, delay_ns--),
+                         KAHU_OK);
+    while (heap->count == 0 || heap->count < heap->capacity);
+    pending = kahu_count_all(scene.h.s);
+}
+
+static void a_full_heap(void **state) {
+    static const struct trial after = {use_up_heap, call_cancel_after,
+                                       no_deadline, one_deadline};
+
+    (void)state;
+    try_all(&after);
+}
+
+/* A thread whose end makes its stacks smaller, beside others, so that there is
+ * no block of that size left in one case or another. */
+static lua_State *load_deep(int others) {
+    lua_State *deep;
+
+    deep = host_run(&scene.h, "local function f(n) if n > 0 then f(n - 1)"
+                              " else coroutine.yield() end return n end"
+                              " f(150)");
+    assert_int_equal(kahu_watch(scene.h.s, deep, told, NULL, dropped), KAHU_OK);
+    assert_true(lua_checkstack(scene.h.L, others + 2));
+    while (others-- > 0)
+        (void)lua_newthread(scene.h.L);
+    return deep;
+}
+
+/* The call itself may find no memory, and has done nothing then. */
+static void close_deep(lua_State *deep) {
+    lua_State *L = scene.h.L;
+
+    do {
+        lua_settop(L, 0);
+        lua_getglobal(L, "coroutine");
+        lua_getfield(L, -1, "close");
+        lua_pushthread(deep);
+        lua_xmove(deep, L, 1);
+        pool.until = 0;
+        (void)lua_pcall(L, 1, 0, 0);
+        pool.until = -1;
+    } while (scene.told == 0);
+}
+
+static void cancel_deep(lua_State *deep) {
+    pool.until = 0;
+    assert_int_equal(kahu_cancel(scene.h.s, deep), KAHU_OK);
+    pool.until = -1;
+}
+
+/* False when there was memory for all that the end took. */
+static bool end_a_deep_thread(void (*end)(lua_State *deep), int others,
+                              long failures) {
+    lua_State *deep;
+
+    scene_open();
+    deep = load_deep(others);
+    pool.failures = failures;
+    end(deep);
+    assert_true(kahu__is_dead(scene.h.L, deep));
+    assert_int_equal(scene.told, 1);
+    assert_int_equal(scene.dropped, 1);
+    assert_int_equal(kahu_count_all(scene.h.s), THREADS / 2);
+    assert_int_equal(kahu_spawn(scene.h.s, deep, NULL, 0), KAHU_ESTATE);
+    assert_int_equal(lua_resume(deep, NULL, 0), LUA_ERRRUN);
+    scene_close();
+    return pool.failed;
+}
+
+/* S6.1: it ends all the same, and once; nothing of it can be resumed. */
+static void a_deep_thread(void **state) {
+    int failed = 0;
+
+    (void)state;
+    if (KAHU_LUAU_ASSERTS) /* the VM's: it raises that on another thread */
+        skip();
+    for (int others = 0; others < 50; others++)
+        for (long failures = 1; failures <= 5; failures++) {
+            failed += end_a_deep_thread(cancel_deep, others, failures);
+            failed += end_a_deep_thread(close_deep, others, failures);
+        }
+    assert_in_range(failed, 10, 499);
+}
+
+/* A running thread of several, the first of them, can't be noted: the others
+ * are cancelled. */
+static int cancel_all_without_memory(lua_State *L) {
+    (void)L;
+    use_up_wakes();
+    pool.until = 1; /* for the list of threads */
+    pool.failures = 1000;
+    assert_int_equal(kahu_cancel_all(scene.h.s), KAHU_ENOMEM);
+    pool.until = -1;
+    return 0;
+}
+
+static void a_running_thread_of_several(void **state) {
+    lua_State *co;
+
+    (void)state;
+    scene_open();
+    assert_int_equal(kahu_cancel_all(scene.h.s), KAHU_OK);
+    host_global(&scene.h, "cancel", cancel_all_without_memory);
+    co = host_run(&scene.h, "task.delay(1, coroutine.running()) cancel()"
+                            "coroutine.yield()");
+    assert_int_equal(lua_costatus(scene.h.L, co), LUA_COSUS);
+    assert_int_equal(kahu_count_all(scene.h.s), 1);
+    host_finish(&scene.h);
+    assert_int_equal(lua_costatus(scene.h.L, co), LUA_COFIN);
+    scene_close();
+}
+
 /* A running member can't be noted: the others are cancelled. */
 static kahu_status cancelled;
 
@@ -443,6 +563,31 @@ static void records_and_limits(void **state) {
     (void)state;
     try_all(&track);
     try_all(&limits);
+}
+
+/* The collection for a walk makes the VM's table of strings smaller, if there
+ * is the memory for a smaller one: it collects and walks all the same. */
+static void track_and_litter(void) {
+    assert_int_equal(kahu_track(scene.h.s), KAHU_OK);
+    lua_gc(scene.h.L, LUA_GCSTOP, 0);
+    host_run(&scene.h, "for i = 1, 5000 do local s = 'litter' .. i end");
+    lua_gc(scene.h.L, LUA_GCRESTART, 0);
+}
+
+static kahu_status call_walk(void) {
+    int n = 0;
+    int64_t walked = kahu_each_thread(scene.h.s, NULL, count, &n);
+
+    assert_int_equal(walked < 0 ? 0 : walked, n);
+    return walked < 0 ? (kahu_status)walked : KAHU_OK;
+}
+
+static void walks(void **state) {
+    static const struct trial walk = {track_and_litter, call_walk, none_before,
+                                      tracking};
+
+    (void)state;
+    try_all(&walk);
 }
 
 /* A label that finds no memory leaves the one before. */
@@ -549,8 +694,12 @@ int main(void) {
         cmocka_unit_test(starts),
         cmocka_unit_test(scopes),
         cmocka_unit_test(cancellations),
+        cmocka_unit_test(a_full_heap),
+        cmocka_unit_test(a_deep_thread),
+        cmocka_unit_test(a_running_thread_of_several),
         cmocka_unit_test(a_running_member),
         cmocka_unit_test(records_and_limits),
+        cmocka_unit_test(walks),
         cmocka_unit_test(labels),
         cmocka_unit_test(threads_that_are_met),
         cmocka_unit_test(an_end_without_memory),

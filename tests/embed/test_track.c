@@ -90,6 +90,39 @@ static void the_host_starts_nowhere(void **state) {
     host_close(&h);
 }
 
+static int look_at_itself(lua_State *L) {
+    struct host *h = host_of(L);
+
+    assert_string_equal(info_of(h, L).where, "");
+    host_log(h, "nowhere");
+    return 0;
+}
+
+/* Nor has a C function, fresh or running, whatever it was given; nor what was
+ * killed before it began. */
+static void c_functions_stand_nowhere(void **state) {
+    struct host h;
+    lua_State *co;
+
+    (void)state;
+    host_open(&h, NULL);
+    track(&h);
+    co = lua_newthread(h.L);
+    lua_pushcfunction(co, look_at_itself, "look");
+    assert_string_equal(info_of(&h, co).where, "");
+    lua_xmove(host_load(&h, "\n"), co, 1);
+    assert_string_equal(info_of(&h, co).where, "");
+    assert_int_equal(kahu_spawn(h.s, co, NULL, 1), KAHU_OK);
+    assert_log(&h, "nowhere");
+
+    co = host_load(&h, "\nlog('never')");
+    assert_string_equal(info_of(&h, co).where, "test:1");
+    lua_pushliteral(co, "killed");
+    assert_int_equal(lua_resumeerror(co, NULL), LUA_ERRRUN);
+    assert_string_equal(info_of(&h, co).where, "");
+    host_close(&h);
+}
+
 /* Scripts on the main thread have lines, though it is not tracked itself. */
 static void the_main_thread_s_scripts(void **state) {
     struct host h;
@@ -493,6 +526,33 @@ static bool collect_and_check(void *ud, const kahu_thread_info *info) {
     return ++w->calls != w->end;
 }
 
+static bool is_collecting(struct host *h) {
+    return lua_gc(h->L, LUA_GCISRUNNING, 0) != 0;
+}
+
+static bool collector_rests(void *ud, const kahu_thread_info *info) {
+    (void)info;
+    assert_false(is_collecting(ud));
+    return true;
+}
+
+/* The collector rests during a walk; one that the host has stopped itself is
+ * not set going by it. */
+static void a_stopped_collector_stays_so(void **state) {
+    struct host h;
+
+    (void)state;
+    open_tracking(&h);
+    host_run(&h, "coroutine.yield()");
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(is_collecting(&h), i == 0);
+        assert_int_equal(kahu_each_thread(h.s, NULL, collector_rests, &h), 1);
+        assert_int_equal(is_collecting(&h), i == 0);
+        lua_gc(h.L, LUA_GCSTOP, 0);
+    }
+    host_close(&h);
+}
+
 /* Those that go in the middle of a walk are left out, and nothing else. */
 static void the_collector_runs_in_a_walk(void **state) {
     struct host h;
@@ -649,6 +709,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(where_it_was_started),
         cmocka_unit_test(the_host_starts_nowhere),
+        cmocka_unit_test(c_functions_stand_nowhere),
         cmocka_unit_test(the_main_thread_s_scripts),
         cmocka_unit_test(long_names_keep_the_line),
         cmocka_unit_test(where_it_stands),
@@ -661,6 +722,7 @@ int main(void) {
         cmocka_unit_test(descendants_only),
         cmocka_unit_test(collected_makers),
         cmocka_unit_test(ids_are_never_used_again),
+        cmocka_unit_test(a_stopped_collector_stays_so),
         cmocka_unit_test(the_collector_runs_in_a_walk),
         cmocka_unit_test(threads_made_in_a_walk),
         cmocka_unit_test(records_change_in_a_walk),

@@ -29,6 +29,27 @@ static void stale_id_finds_nothing_after_reuse(void **state) {
     kahu__slots_deinit(&t);
 }
 
+/* The name its slot will have next finds nothing in a slot that is free. */
+static void made_up_id_finds_nothing(void **state) {
+    struct kahu__slots t;
+    struct kahu__alloc alloc;
+    uint64_t id;
+    bool fails;
+    int a = 1;
+
+    (void)state;
+    open_slots(&t, &alloc, &fails);
+    id = kahu__slots_put(&t, &a) + (UINT64_C(1) << 32);
+    assert_null(kahu__slots_take(&t, id));
+    assert_ptr_equal(kahu__slots_take(&t, id - (UINT64_C(1) << 32)), &a);
+    assert_null(kahu__slots_get(&t, id));
+    assert_null(kahu__slots_take(&t, id));
+    assert_int_equal(t.live, 0);
+    assert_true(kahu__slots_put(&t, &a) == id);
+    assert_ptr_equal(kahu__slots_take(&t, id), &a);
+    kahu__slots_deinit(&t);
+}
+
 static void thousand_values_keep_their_ids(void **state) {
     static int values[1000];
     uint64_t ids[1000];
@@ -97,6 +118,7 @@ static void no_memory_is_told(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stale_id_finds_nothing_after_reuse),
+        cmocka_unit_test(made_up_id_finds_nothing),
         cmocka_unit_test(thousand_values_keep_their_ids),
         cmocka_unit_test(zero_is_never_an_id),
         cmocka_unit_test(a_worn_slot_is_retired),
