@@ -63,8 +63,10 @@ static int chunk_make_table(lua_State *L, void *ud) {
     kahu_sched *s = making->s;
 
     lua_createtable(L, POOL_CHUNK, 0);
-    if (!lua_checkstack(s->keep, 1 + KAHU__KEEP_ROOM))
-        luaL_error(L, "not enough memory");
+    if (s->keep_free == 0 && !lua_checkstack(s->keep, 1 + KAHU__KEEP_ROOM)) {
+        making->chunk->table = -lua_ref(L, -1);
+        return 0;
+    }
     lua_xmove(L, s->keep, 1);
     making->chunk->table = chunk_place_table(s);
     return 0;
@@ -124,12 +126,20 @@ static struct kahu__chunk *chunk_new(struct kahu__pool *p) {
     return c;
 }
 
+static void chunk_drop_table(kahu_sched *s, int table) {
+    if (table < 0) {
+        lua_unref(s->keep, -table);
+        return;
+    }
+    lua_pushinteger(s->keep, s->keep_free);
+    lua_replace(s->keep, table);
+    s->keep_free = table;
+}
+
 static void chunk_free(struct kahu__pool *p, struct kahu__chunk *c) {
     kahu_sched *s = p->s;
 
-    lua_pushinteger(s->keep, s->keep_free);
-    lua_replace(s->keep, c->table);
-    s->keep_free = c->table;
+    chunk_drop_table(s, c->table);
     p->chunks[c->number] = NULL;
     if (c->number < p->lowest)
         p->lowest = c->number;
@@ -202,10 +212,29 @@ static int pool_slot(uint32_t id) {
 }
 
 void kahu__pool_set(struct kahu__pool *p, uint32_t id) {
-    lua_rawseti(p->s->keep, pool_table(p, id), pool_slot(id));
+    lua_State *keep = p->s->keep;
+    int table = pool_table(p, id);
+
+    if (kahu__likely(table > 0)) {
+        lua_rawseti(keep, table, pool_slot(id));
+        return;
+    }
+    lua_getref(keep, -table);
+    lua_insert(keep, -2);
+    lua_rawseti(keep, -2, pool_slot(id));
+    lua_pop(keep, 1);
 }
 
 void kahu__pool_get(const struct kahu__pool *p, uint32_t id, lua_State *L) {
-    lua_rawgeti(p->s->keep, pool_table(p, id), pool_slot(id));
-    lua_xmove(p->s->keep, L, 1);
+    lua_State *keep = p->s->keep;
+    int table = pool_table(p, id);
+
+    if (kahu__likely(table > 0)) {
+        lua_rawgeti(keep, table, pool_slot(id));
+    } else {
+        lua_getref(keep, -table);
+        lua_rawgeti(keep, -1, pool_slot(id));
+        lua_remove(keep, -2);
+    }
+    lua_xmove(keep, L, 1);
 }

@@ -6,8 +6,9 @@
  * made with all its slots: storing a value in it allocates nothing, and what
  * the collector has to look at again after a store is one chunk's table, not
  * one table for all. The tables stand on the stack of a hidden thread, s->keep,
- * where a store reaches them by their index, without asking the registry. An
- * empty chunk is given back, but for one in reserve, so memory returns to where
+ * where a store reaches them by their index, without asking the registry; those
+ * that found that stack full, beyond two million records, are in the registry.
+ * An empty chunk is given back, but for one in reserve, so memory returns to where
  * it was and the steady state allocates nothing.
  *
  * Invariants
@@ -37,7 +38,7 @@ struct kahu__chunk {
     uint32_t number;
     uint32_t live; /* places in use */
     uint32_t free; /* first free place; POOL_CHUNK when none */
-    int table;     /* index of the Luau table on s->keep */
+    int table;     /* Luau's: where on s->keep, or minus a reference */
     uint64_t
         items[]; /* POOL_CHUNK records; a free one holds the next's place */
 };
