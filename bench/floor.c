@@ -69,10 +69,7 @@ static void array_add(struct array *a, lua_State *L) {
     lua_pop(L, 1);
 }
 
-static void array_clear(struct array *a, lua_State *L) {
-    lua_getref(L, a->table);
-    lua_cleartable(L, -1);
-    lua_pop(L, 1);
+static void array_reset(struct array *a) {
     a->count = 0;
     a->closed = 0;
     a->seconds = LEAST_SLEEP;
@@ -83,8 +80,8 @@ static void queue_init(struct queue *q, lua_State *L) {
     q->running = &q->both[1];
     array_init(q->filling, L);
     array_init(q->running, L);
-    array_clear(q->filling, L);
-    array_clear(q->running, L);
+    array_reset(q->filling);
+    array_reset(q->running);
 }
 
 /* ------------------------------------------------------------------------ */
@@ -175,22 +172,27 @@ static void floor_open(lua_State *L) {
 /* The loop                                                                 */
 /* ------------------------------------------------------------------------ */
 
-/* Resumes what is in the array; what comes meanwhile is for the next round. */
+/* Resumes what is in the array; what comes meanwhile is for the next round.
+ * Each is let go at once, so that the collector need not wait for the round. */
 static void queue_run(lua_State *L, struct queue *q, int nargs) {
     struct array *a = q->filling;
 
     q->filling = q->running;
     q->running = a;
+    lua_getref(L, a->table);
     for (int i = 0; i < a->count; i++) {
         lua_State *co = a->threads[i];
 
-        if (a->closed > 0 && lua_costatus(L, co) == LUA_COFIN)
-            continue;
-        if (nargs > 0)
-            lua_pushnumber(co, a->seconds);
-        resume(co, NULL, nargs);
+        if (a->closed == 0 || lua_costatus(L, co) != LUA_COFIN) {
+            if (nargs > 0)
+                lua_pushnumber(co, a->seconds);
+            resume(co, NULL, nargs);
+        }
+        lua_pushnil(L);
+        lua_rawseti(L, -2, i + 1);
     }
-    array_clear(a, L);
+    lua_pop(L, 1);
+    array_reset(a);
 }
 
 static int is_empty(const struct queue *q) {

@@ -1,12 +1,16 @@
 """The chart: CPU and memory of each row as multiples of the floor's."""
 
-LOOKS = {"kahu": "#1b6ca8", "kahu-plain": "#8fb8d8", "lune": "#d98032"}
+from .workloads import PEERS
+
+SHOWN = ("kahu", "kahu-plain") + PEERS
+COLOURS = dict(zip(SHOWN, ("#1b6ca8", "#8fb8d8", "#d98032", "#7a9a3a",
+                           "#a35a8f")))
 
 
 def ratios(rows, figure):
     """By contender: one ratio to the floor for each row that has a floor."""
     table = {}
-    for name in LOOKS:
+    for name in SHOWN:
         table[name] = [
             (row.workload.name, row.median(name, figure) / floor)
             for row in rows.values()
@@ -23,7 +27,7 @@ def draw_bars(axes, table, rows, title):
         axes.barh([places[row] + 0.4 - (i + 0.5) * height
                    for row, _ in points],
                   [value - 1 for _, value in points], height, left=1,
-                  label=name, color=LOOKS[name])
+                  label=name, color=COLOURS[name])
     axes.axvline(1, color="black", linewidth=1)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter("{x:g}")

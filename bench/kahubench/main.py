@@ -61,9 +61,15 @@ def write_files(options, session, rows, verdicts):
     stem = options.results / result_name(options)
     report.write_json(stem.with_suffix(".json"), session, ROOT, rows,
                       verdicts)
-    where = report.circumstances(session, ROOT)
-    caption = f"{where['processor']}, {where['rounds']} rounds, medians"
-    print(chart.write_chart(stem.with_suffix(".svg"), rows, caption))
+    print(chart.write_chart(stem.with_suffix(".svg"), rows,
+                            caption(session)))
+
+
+def caption(session):
+    peers = [f"{c.name} {c.version or 'absent'}"
+             for c in session.contenders.values() if not c.ours]
+    return (f"{report.processor()}; medians of {session.rounds} runs; "
+            f"peers: {', '.join(peers)}")
 
 
 def main(argv=None):

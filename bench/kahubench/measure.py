@@ -37,8 +37,8 @@ def parse_facts(text):
 # ours would begin with what this interpreter has. So a small shell forks it,
 # and ends; the orphan is ours then, as we are its "subreaper" (see prctl(2)).
 # It becomes the program when the gate opens, so that only that is timed.
-LAUNCHER = ('( read -r go; exec "$@" </dev/null ) <&{gate} >&{output} 2>&{errors} & '
-            'echo $!')
+LAUNCHER = ('( read -r go; exec "$@" </dev/null ) '
+            '<&{gate} >&{output} 2>&{errors} & echo $!')
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -123,36 +123,59 @@ def run_start(command, timeout):
     return done
 
 
+@dataclasses.dataclass
+class Activity:
+    """What a process has done up to now, all its OS threads together."""
+    switches: int = 0
+    cpu_ns: int = 0
+    is_asleep: bool = True
+
+
 def activity_of_thread(folder):
-    """Context switches and CPU nanoseconds of one OS thread."""
-    with open(f"{folder}/status", encoding="ascii") as status:
-        switches = sum(int(line.split()[1]) for line in status
-                       if "ctxt_switches" in line)
+    with open(f"{folder}/status", encoding="ascii") as file:
+        status = dict(line.split(":", 1) for line in file)
     with open(f"{folder}/schedstat", encoding="ascii") as schedstat:
-        return switches, int(schedstat.read().split()[0])
+        cpu_ns = int(schedstat.read().split()[0])
+    return Activity(int(status["voluntary_ctxt_switches"]) +
+                    int(status["nonvoluntary_ctxt_switches"]),
+                    cpu_ns, status["State"].strip()[0] == "S")
 
 
 def activity(pid):
-    """The same of a whole process, up to now."""
-    total = (0, 0)
+    total = Activity()
     for thread in os.listdir(f"/proc/{pid}/task"):
         try:
             more = activity_of_thread(f"/proc/{pid}/task/{thread}")
         except (FileNotFoundError, ProcessLookupError):
             continue  # it has ended since it was listed
-        total = (total[0] + more[0], total[1] + more[1])
+        total.switches += more.switches
+        total.cpu_ns += more.cpu_ns
+        total.is_asleep = total.is_asleep and more.is_asleep
     return total
 
 
 def settle(process, until):
-    """Waits until nothing has changed for a third of a second."""
+    """Waits until it has slept for a third of a second, and not just waited
+    for a processor."""
     before, unchanged = activity(process.pid), 0
     while unchanged < 3 and time.monotonic() < until:
         time.sleep(0.1)
         now = activity(process.pid)
-        unchanged = unchanged + 1 if now == before else 0
+        still = now == before and now.is_asleep
+        unchanged = unchanged + 1 if still else 0
         before = now
     return before
+
+
+def finish_idle(process, before, after):
+    """The Run, or why it is none."""
+    try:
+        done = process.finish()
+    except Failed as failed:
+        return failed
+    done.facts |= {"idle_wakeups": after.switches - before.switches,
+                   "idle_cpu_ms": (after.cpu_ns - before.cpu_ns) / 1e6}
+    return done
 
 
 def run_idle(commands, seconds, timeout):
@@ -162,18 +185,11 @@ def run_idle(commands, seconds, timeout):
     """
     processes = {name: Process(command, timeout)
                  for name, command in commands.items()}
-    before, results = {}, {}
-    for name, process in processes.items():
-        before[name] = settle(process, process.start + seconds * 0.6)
-    for name, process in processes.items():
-        time.sleep(max(0, process.start + seconds * 0.97 - time.monotonic()))
-        after = activity(process.pid)
-        try:
-            results[name] = process.finish()
-        except Failed as failed:
-            results[name] = failed
-            continue
-        results[name].facts |= {
-            "idle_wakeups": after[0] - before[name][0],
-            "idle_cpu_ms": (after[1] - before[name][1]) / 1e6}
-    return results
+    before = {name: settle(process, process.start + seconds * 0.6)
+              for name, process in processes.items()}
+    first = min((process.start for process in processes.values()), default=0)
+    time.sleep(max(0, first + seconds * 0.97 - time.monotonic()))
+    after = {name: activity(process.pid)
+             for name, process in processes.items()}
+    return {name: finish_idle(process, before[name], after[name])
+            for name, process in processes.items()}
