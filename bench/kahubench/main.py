@@ -3,6 +3,7 @@ import argparse
 import pathlib
 import sys
 import tempfile
+import time
 
 from . import chart, report, targets
 from .contenders import all_contenders
@@ -56,10 +57,11 @@ def result_name(options):
     return "quick" if options.quick else "full"
 
 
-def write_files(options, session, rows, verdicts):
+def write_files(options, session, rows, verdicts, seconds):
     options.results.mkdir(parents=True, exist_ok=True)
     stem = options.results / result_name(options)
-    report.write_json(stem.with_suffix(".json"), session, ROOT, rows,
+    report.write_json(stem.with_suffix(".json"),
+                      report.circumstances(session, ROOT, seconds), rows,
                       verdicts)
     print(chart.write_chart(stem.with_suffix(".svg"), rows,
                             caption(session)))
@@ -73,6 +75,7 @@ def caption(session):
 
 
 def main(argv=None):
+    start = time.monotonic()
     options = arguments(argv)
     rounds = options.rounds or (3 if options.quick else 5)
     given = dict(pair.split("=", 1) for pair in options.peer)
@@ -82,8 +85,9 @@ def main(argv=None):
                           options.scale, options.quick, options.timeout)
         rows = run_rows(session, options.only)
     verdicts = targets.all_verdicts(rows)
-    print()
-    write_files(options, session, rows, verdicts)
+    seconds = time.monotonic() - start
+    print(f"\nmeasured in {seconds / 60:.1f} minutes")
+    write_files(options, session, rows, verdicts, seconds)
     print("\n".join(report.verdict_line(verdict) for verdict in verdicts))
     wrong = list(targets.failures(rows))
     for failure in wrong:

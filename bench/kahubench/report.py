@@ -20,7 +20,6 @@ SHOWN = (
     ("wakes", "{:.0f} wakes"),
     ("steps", "{:.0f} steps"),
 )
-TIMELESS = ("kahu-stepped", "host-stepped", "floor")
 
 
 def facts_of(row, name):
@@ -33,9 +32,8 @@ def facts_of(row, name):
     shown = []
     for fact, form in SHOWN:
         value = cell.median(fact)
-        if value is None or ("late" in fact and name in TIMELESS):
-            continue
-        shown.append(form.format(value))
+        if value is not None and not ("late" in fact and name == "floor"):
+            shown.append(form.format(value))
     return ", ".join(shown)
 
 
@@ -84,9 +82,10 @@ def commit(root):
     return done.stdout.strip()
 
 
-def circumstances(session, root):
+def circumstances(session, root, seconds):
     """Where, when and how; without the name of the machine."""
     return {
+        "seconds": round(seconds),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "commit": commit(root),
         "processor": processor(),
@@ -101,9 +100,9 @@ def circumstances(session, root):
     }
 
 
-def write_json(path, session, root, rows, verdicts):
+def write_json(path, run, rows, verdicts):
     whole = {
-        "run": circumstances(session, root),
+        "run": run,
         "workloads": {name: results.row_as_json(row)
                       for name, row in rows.items()},
         "targets": [vars(v) | {"verdict": v.word} for v in verdicts],

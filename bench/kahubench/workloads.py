@@ -48,7 +48,7 @@ def threads():
     yield Workload("spawn-yield", "1,000,000 spawned, yield once",
                    AGAINST_FLOOR, variant="yield")
     yield Workload("defer-queue", "1,000,000 deferred, then drained",
-                   AGAINST_FLOOR, variant="queue", quick=1)
+                   AGAINST_FLOOR, variant="queue", quick=0.5)
     yield Workload("defer-chain", "1,000,000 deferred in a chain",
                    AGAINST_FLOOR, variant="chain")
     yield Workload("delay", "100,000 delays up to 0.5 s", AGAINST_FLOOR,
@@ -61,7 +61,7 @@ def threads():
     yield Workload("pingpong-defer", "1,000,000 turns by defer",
                    AGAINST_FLOOR, variant="defer")
     yield Workload("cancel", "1,000,000 sleepers cancelled at random",
-                   AGAINST_FLOOR, quick=1)
+                   AGAINST_FLOOR, quick=0.5)
 
 
 def waits():
