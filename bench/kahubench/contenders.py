@@ -79,6 +79,14 @@ def peer(name, given, root):
                      version=version[0] if version else said.strip())
 
 
+def other_versions(found):
+    """Peers that are not what their targets are about."""
+    return [f"{name} is {found[name].version}, the pinned one is "
+            f"{PEERS[name]['version']}"
+            for name in PEERS if not found[name].is_absent
+            and found[name].version != PEERS[name]["version"]]
+
+
 def all_contenders(build, given, root):
     """By name, in the order in which they are shown."""
     host = "bench/kahu-host"

@@ -6,7 +6,7 @@ import tempfile
 import time
 
 from . import chart, report, targets
-from .contenders import all_contenders
+from .contenders import all_contenders, other_versions
 from .session import Session
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -80,6 +80,8 @@ def main(argv=None):
     rounds = options.rounds or (3 if options.quick else 5)
     given = dict(pair.split("=", 1) for pair in options.peer)
     contenders = all_contenders(options.build, given, ROOT)
+    for other in other_versions(contenders):
+        print(f"bench: {other}")
     with tempfile.TemporaryDirectory() as folder:
         session = Session(contenders, pathlib.Path(folder), rounds,
                           options.scale, options.quick, options.timeout)

@@ -6,7 +6,8 @@ import sys
 import tempfile
 import unittest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
 
 from kahubench import (contenders, measure, report, targets,  # noqa: E402
                        workloads)
@@ -261,6 +262,16 @@ class Contenders(unittest.TestCase):
         found = contenders.peer("lune", {"lune": str(path)}, self.root)
         self.assertEqual(found.command[0], str(path))
         self.assertEqual(found.version, "0.11.1")
+
+    def test_another_version_is_told(self):
+        self.program(self.root / "build/peers/bin/lune", "lune 0.9.9")
+        found = contenders.all_contenders(self.root, {}, self.root)
+        self.assertEqual(len(contenders.other_versions(found)), 1)
+
+    def test_what_is_installed_is_the_pinned_version(self):
+        makefile = (HERE.parent.parent / "Makefile").read_text("utf-8")
+        for name, facts in contenders.PEERS.items():
+            self.assertIn(f"{name}@{facts['version']}", makefile)
 
     def test_and_where_it_is_installed(self):
         path = self.program(self.root / "build/peers/bin/lune", "lune 1.2")
