@@ -139,13 +139,17 @@ def first_line(task, scale, checking, variant):
             ", ".join([task] + [luau(v) for v in (scale, checking, variant)]))
 
 
-def compose(workload, task, scale, checking):
-    """The text of a script: only its first line is a contender's own."""
+def beginning(task, scale, checking, variant):
+    """The prelude, with the first line of a contender."""
     prelude = (FOLDER / "prelude.luau").read_text(encoding="utf-8")
     _, rest = prelude.split("\n", maxsplit=1)
+    return f"{first_line(task, scale, checking, variant)}\n{rest}\n"
+
+
+def compose(workload, task, scale, checking):
+    """The text of a script: only its first line is a contender's own."""
     body = (FOLDER / f"{workload.source}.luau").read_text(encoding="utf-8")
-    return "\n".join([first_line(task, scale, checking, workload.variant),
-                      rest, body])
+    return beginning(task, scale, checking, workload.variant) + body
 
 
 def start_script(lines):

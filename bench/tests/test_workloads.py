@@ -12,7 +12,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from kahubench import contenders, workloads  # noqa: E402
+from kahubench import contenders, measure, workloads  # noqa: E402
 from kahubench.results import FAILED, OK  # noqa: E402
 from kahubench.session import Session  # noqa: E402
 
@@ -61,6 +61,47 @@ class Workloads(unittest.TestCase):
             self.assertEqual(
                 [row.workload.name for row in self.rows
                  if name in row.cells and not row.cells[name].has_figures], [])
+
+
+class Checks(unittest.TestCase):
+    """What a script says of a scheduler that is early, or out of order."""
+
+    def facts(self, body):
+        with tempfile.TemporaryDirectory() as folder:
+            script = pathlib.Path(folder) / "script.luau"
+            script.write_text(workloads.beginning("task", 1, True, "") + body
+                              + "\nfinish(1, 1)\n", encoding="utf-8")
+            program = pathlib.Path(os.environ["KAHU_BUILD"]) / "kahu"
+            return measure.run([program, "--virtual-time", script], 60).facts
+
+    def expect(self, body, early, out_of_order):
+        facts = self.facts(body)
+        self.assertEqual((facts["early"], facts["out_of_order"]),
+                         (early, out_of_order))
+
+    def test_all_is_well(self):
+        self.expect("""
+            local one, other = ask(1), ask(2)
+            task.wait(3)
+            woke(one) woke(other)""", 0, 0)
+
+    def test_early(self):
+        self.expect("""
+            local one = ask(1)
+            task.wait(0.9)
+            woke(one)""", 1, 0)
+
+    def test_not_by_deadline(self):
+        self.expect("""
+            local one, other = ask(1), ask(2)
+            task.wait(3)
+            woke(other) woke(one)""", 0, 1)
+
+    def test_not_by_call(self):
+        self.expect("""
+            local one, other = ask(1), ask(1)
+            task.wait(3)
+            woke(other) woke(one)""", 0, 1)
 
 
 if __name__ == "__main__":
