@@ -6,7 +6,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 SOURCES = $(shell find bench cli examples include src tests \
 	-name '*.[ch]' 2>/dev/null)
 
-.PHONY: all run test bench install check-install format clean help deps \
+.PHONY: all run test bench bench-peers install check-install format clean help deps \
 	differential fuzz hostile faults soak mutants coverage
 
 all: $(BUILD)/build.ninja ## build the program: build/release/kahu (default)
@@ -18,10 +18,16 @@ run: deps all ## install what is missing, build, run the tour
 test: deps all ## install what is missing, build, run every test
 	ctest --preset release -j $(JOBS)
 
-bench: all ## measure against the same work in bare VM calls
-	cmake --build $(BUILD) --target kahu-floor kahu-ops
-	bench/run $(BUILD)
-	$(BUILD)/bench/kahu-ops
+bench: all ## QUICK=1: measure against bare VM calls and against peers
+	@tools/install_deps bench || echo "bench: goes on, without a chart"
+	cmake --build $(BUILD) --target bench-programs
+	@python=$$(for p in python3 /usr/bin/python3; do \
+		$$p -c 'import matplotlib' 2>/dev/null && echo $$p && break; \
+	done); $${python:-python3} bench/run $(BUILD) $(if $(QUICK),--quick)
+
+# It takes minutes, so `make bench` does without: it uses what is there.
+bench-peers: ## build what `make bench` compares with, by cargo
+	cargo install --locked --root build/peers lune@0.11.1
 
 .PHONY: bench-instructions
 bench-instructions: all ## count instructions of base and core, compare
