@@ -7,10 +7,12 @@ import shutil
 import subprocess
 
 # Programs from package registries that run Luau scripts with a task library:
-# what to install, and the line that gets the library.
+# what to install, and the expressions that get the library and that end the
+# program.
 PEERS = {
-    "lune": {"version": "0.11.1", "task": 'require("@lune/task")',
-             "run": ["run"]},
+    "lune": {"version": "0.11.1", "run": ["run"],
+             "task": 'require("@lune/task")',
+             "leave": 'require("@lune/process").exit'},
 }
 PEERS_PREFIX = "build/peers"
 
@@ -23,6 +25,7 @@ class Contender:
     name: str
     command: list = None
     task: str = "task"
+    leave: str = "nil"
     why_absent: str = ""
     ours: bool = True
     version: str = ""
@@ -77,7 +80,8 @@ def peer(name, given, root):
         return Contender(name, ours=False, why_absent="not installed; make "
                          "bench-peers does that")
     version = re.search(r"\d+(\.\d+)+", said)
-    return Contender(name, [path, *facts["run"]], facts["task"], ours=False,
+    return Contender(name, [path, *facts["run"]], facts["task"],
+                     facts["leave"], ours=False,
                      version=version[0] if version else said.strip())
 
 

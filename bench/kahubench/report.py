@@ -41,7 +41,7 @@ def cell_line(row, name):
     cell = row.cells[name]
     start = f"{row.workload.name:16} {name:13}"
     if not cell.has_figures:
-        why = f": {cell.why}" if cell.why else ""
+        why = f": {cell.why.splitlines()[0]}" if cell.why else ""
         return f"{start} {cell.status}{why}"
     return (f"{start} {cell.median('wall'):8.3f} {cell.median('cpu'):8.3f} "
             f"{cell.spread('cpu') * 100:6.0f}% {cell.median('peak'):8.1f} "

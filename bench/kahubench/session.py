@@ -31,8 +31,10 @@ class Session:
         return self.scale * (workload.quick or 1 if self.quick else 1)
 
     def rounds_of(self, workload):
-        if workload.kind == "start":
-            return workload.rounds if self.rounds >= 3 else self.rounds
+        if workload.kind == "start" and not self.quick:
+            return max(self.rounds, workload.rounds)
+        if workload.kind == "program" and self.quick:
+            return 1
         return min(self.rounds, workload.rounds or self.rounds)
 
     # --- Scripts ---
@@ -47,7 +49,7 @@ class Session:
             lines = 10_000 if workload.name == "start-lines" else 1
             text = workloads.start_script(lines)
         else:
-            text = workloads.compose(workload, contender.task,
+            text = workloads.compose(workload, contender,
                                      self.scale_of(workload), checking)
         path.write_text(text, encoding="utf-8")
         return path

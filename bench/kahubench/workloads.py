@@ -25,7 +25,8 @@ class Workload:
     kind: str = "script"  # or idle, start, program
     seconds: float = 0  # how long it sleeps at full scale, when idle
     quick: float = 0  # the scale in a quick run; 0: left out of it
-    rounds: int = 0  # other than what was asked for
+    rounds: int = 0  # at most, or 0; of starts, which are short: as many
+    leaves: bool = False  # peers are told to end, as they may not otherwise
 
     @property
     def source(self):
@@ -56,12 +57,16 @@ def threads():
     yield Workload("lateness", "the same, each looking at the clock",
                    ("kahu", "kahu-precise") + PEERS, script="delay",
                    waits=True, checking=True, quick=1)
+    yield Workload("defer-fewer", "500,000 deferred, then drained",
+                   ("floor",) + AGAINST_PEERS, variant="fewer")
     yield Workload("pingpong-spawn", "1,000,000 resumes by spawn",
                    AGAINST_FLOOR, variant="spawn")
     yield Workload("pingpong-defer", "1,000,000 turns by defer",
                    AGAINST_FLOOR, variant="defer")
     yield Workload("cancel", "1,000,000 sleepers cancelled at random",
-                   AGAINST_FLOOR, quick=0.5)
+                   AGAINST_FLOOR, variant="all", quick=0.5)
+    yield Workload("cancel-fewer", "500,000 sleepers cancelled at random",
+                   ("floor",) + AGAINST_PEERS, variant="fewer")
 
 
 def waits():
@@ -88,7 +93,7 @@ def operations():
         yield Workload(f"ops-{variant}", f"1,000,000 operations, ended {how}",
                        HOSTS + PEERS, variant=variant)
     yield Workload("mixed", "10,000 connections for 10 s", AGAINST_PEERS,
-                   variant="waits", waits=True, per="steps")
+                   variant="waits", waits=True, per="steps", leaves=True)
     yield Workload("mixed-ops", "the same, with operations in C", HOSTS,
                    script="mixed", variant="ops", waits=True, per="steps")
 
@@ -98,7 +103,7 @@ def growth():
                         (1_000_000, "1e6"), (2_000_000, "2e6")):
         yield Workload(f"growth-{name}", f"{count:,} sleepers",
                        ("floor", "kahu") + PEERS, variant=count, waits=True,
-                       per="wakes")
+                       per="wakes", rounds=3 if count > 1_000_000 else 0)
 
 
 def start():
@@ -134,22 +139,26 @@ def luau(value):
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
-def first_line(task, scale, checking, variant):
-    return ("local task, scale, checking, variant = " +
-            ", ".join([task] + [luau(v) for v in (scale, checking, variant)]))
+def first_line(task, scale, checking, variant, leave):
+    values = [task, *map(luau, (scale, checking, variant)), leave]
+    return ("local task, scale, checking, variant, leave = " +
+            ", ".join(values))
 
 
-def beginning(task, scale, checking, variant):
+def beginning(task, scale, checking, variant, leave="nil"):
     """The prelude, with the first line of a contender."""
     prelude = (FOLDER / "prelude.luau").read_text(encoding="utf-8")
     _, rest = prelude.split("\n", maxsplit=1)
-    return f"{first_line(task, scale, checking, variant)}\n{rest}\n"
+    first = first_line(task, scale, checking, variant, leave)
+    return f"{first}\n{rest}\n"
 
 
-def compose(workload, task, scale, checking):
+def compose(workload, contender, scale, checking):
     """The text of a script: only its first line is a contender's own."""
     body = (FOLDER / f"{workload.source}.luau").read_text(encoding="utf-8")
-    return beginning(task, scale, checking, workload.variant) + body
+    leave = contender.leave if workload.leaves else "nil"
+    return beginning(contender.task, scale, checking, workload.variant,
+                     leave) + body
 
 
 def start_script(lines):

@@ -296,16 +296,18 @@ class Contenders(unittest.TestCase):
 class Scripts(unittest.TestCase):
     def test_they_differ_in_one_line(self):
         ours, theirs = (
-            workloads.compose(BY_NAME["delay"], task, 1, False).split("\n")
-            for task in ("task", 'require("@lune/task")'))
+            workloads.compose(BY_NAME["mixed"], who, 1, False).split("\n")
+            for who in (contenders.Contender("kahu"), contenders.Contender(
+                "lune", task='require("@lune/task")', leave="exit")))
         self.assertNotEqual(ours[0], theirs[0])
         self.assertEqual(ours[1:], theirs[1:])
 
     def test_the_line_has_what_the_run_is_about(self):
-        first = workloads.compose(BY_NAME["spawn-yield"], "task", 0.5, True)
+        first = workloads.compose(BY_NAME["spawn-yield"],
+                                  contenders.Contender("kahu"), 0.5, True)
         self.assertEqual(
-            first.split("\n")[0], "local task, scale, checking, variant = "
-            'task, 0.5, true, "yield"')
+            first.split("\n")[0], "local task, scale, checking, variant, "
+            'leave = task, 0.5, true, "yield", nil')
 
     def test_the_long_one_is_long(self):
         text = workloads.start_script(10_000)
