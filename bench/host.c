@@ -137,9 +137,25 @@ static void bench_set(lua_State *L, const char *name, lua_CFunction f,
     lua_setfield(L, -2, name);
 }
 
+static int bench_clock(lua_State *L) {
+    const kahu_stepped *m = lua_tolightuserdata(L, lua_upvalueindex(1));
+
+    lua_pushnumber(L, (double)kahu_stepped_now_ns(m) / 1e9);
+    return 1;
+}
+
+/* Where time is stepped, os.clock tells that time, as the program's does. */
+static void bench_set_clock(lua_State *L, kahu_stepped *m) {
+    lua_getglobal(L, "os");
+    bench_set(L, "clock", bench_clock, m);
+    lua_pop(L, 1);
+}
+
 static int bench_open(lua_State *L) {
     struct bench *b = host_data(L);
 
+    if (b->stepped != NULL)
+        bench_set_clock(L, b->stepped);
     lua_createtable(L, 0, 4);
     bench_set(L, "sleep", sleep_call, &b->sleeps);
     bench_set(L, "op", async_op, NULL);

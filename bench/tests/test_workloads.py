@@ -39,22 +39,21 @@ class Workloads(unittest.TestCase):
         cls.rows = run_all()
 
     def cells(self, *statuses):
-        """Name and cell of every contender in every row."""
-        for row in self.rows:
-            for name, cell in row.cells.items():
-                if cell.status in statuses:
-                    with self.subTest(row=row.workload.name, contender=name):
-                        yield row, name, cell
+        """Row, name and cell of every contender in every row."""
+        return [(row, name, cell) for row in self.rows
+                for name, cell in row.cells.items() if cell.status in statuses]
 
     def test_each_does_what_it_should(self):
-        for _, _, cell in self.cells(FAILED):
-            self.fail(cell.why)
+        for row, name, cell in self.cells(FAILED):
+            with self.subTest(row=row.workload.name, contender=name):
+                self.fail(cell.why)
 
     def test_none_is_early_or_out_of_order(self):
         for row, name, cell in self.cells(OK):
             if row.workload.waits and name != "floor":
-                self.assertEqual(cell.checks["early"], 0)
-                self.assertEqual(cell.checks["out_of_order"], 0)
+                with self.subTest(row=row.workload.name, contender=name):
+                    self.assertEqual(cell.checks["early"], 0)
+                    self.assertEqual(cell.checks["out_of_order"], 0)
 
     def test_the_floor_and_the_program_are_built(self):
         for name in ("floor", "kahu"):
