@@ -60,6 +60,8 @@ void kahu__reset(kahu_sched *s, lua_State *co) {
 
 void kahu__cancel_tell(kahu_sched *s, lua_State *co) {
     kahu__unlink(s, co);
+    if (!kahu__tells_of_ends(s))
+        return;
     if (lua_costatus(s->work, co) == LUA_COSUS)
         kahu__feedback(s, co, KAHU_BY_CANCEL, KAHU_CANCELLED);
     kahu__unlink(s, co); /* what hooks may have made */

@@ -27,37 +27,19 @@ static bool lane_takes(const kahu_sched *s, const struct kahu__list *l,
            kahu__wake_at(s, l->last)->deadline_ns <= deadline_ns;
 }
 
-void kahu__timers_add(kahu_sched *s, uint32_t id, uint64_t deadline_ns,
-                      uint64_t delay_ns) {
-    unsigned lane = lane_of(delay_ns);
+static void lane_add(kahu_sched *s, unsigned lane, uint32_t id) {
     struct kahu__wake *w = kahu__wake_at(s, id);
 
-    assert(w->where == KAHU__NOWHERE);
-    w->deadline_ns = deadline_ns;
-    if (!lane_takes(s, &s->lanes[lane], deadline_ns)) {
-        w->where = KAHU__TIMED;
-        kahu__heap_push(&s->timers, deadline_ns, id);
-        return;
-    }
     w->where = KAHU__IN_LANE;
     w->list = (uint8_t)lane;
     kahu__list_link(s, &s->lanes[lane], id);
     s->lanes_used |= UINT32_C(1) << lane;
 }
 
-void kahu__timers_remove(kahu_sched *s, uint32_t id) {
-    struct kahu__wake *w = kahu__wake_at(s, id);
-
-    assert(kahu__is_timed(w));
-    if (w->where == KAHU__TIMED) {
-        kahu__heap_remove(&s->timers, w->at.place);
-    } else {
-        kahu__list_unlink(s, &s->lanes[w->list], id);
-        if (s->lanes[w->list].first == 0)
-            s->lanes_used &= ~(UINT32_C(1) << w->list);
-    }
-    w->where = KAHU__NOWHERE;
-    s->deadlines -= w->kind == KAHU__CANCEL;
+static void lane_remove(kahu_sched *s, unsigned lane, uint32_t id) {
+    kahu__list_unlink(s, &s->lanes[lane], id);
+    if (s->lanes[lane].first == 0)
+        s->lanes_used &= ~(UINT32_C(1) << lane);
 }
 
 /* Order: (deadline, sequence). */
@@ -70,15 +52,45 @@ static bool timers_before(const kahu_sched *s, uint32_t a, uint32_t b) {
     return kahu__seq_before(first->seq, second->seq);
 }
 
-uint32_t kahu__timers_first(const kahu_sched *s) {
+uint32_t kahu__timers_find(const kahu_sched *s) {
     uint32_t first = kahu__heap_first(&s->timers);
-    uint32_t used = s->lanes_used;
 
-    for (unsigned lane = 0; used != 0; lane++, used >>= 1) {
-        uint32_t id = s->lanes[lane].first;
+    for (uint32_t used = s->lanes_used; used != 0; used &= used - 1) {
+        uint32_t id = s->lanes[kahu__bits(used ^ (used - 1)) - 1].first;
 
-        if ((used & 1) != 0 && (first == 0 || timers_before(s, id, first)))
+        if (first == 0 || timers_before(s, id, first))
             first = id;
     }
     return first;
+}
+
+void kahu__timers_add(kahu_sched *s, uint32_t id, uint64_t deadline_ns,
+                      uint64_t delay_ns) {
+    unsigned lane = lane_of(delay_ns);
+    struct kahu__wake *w = kahu__wake_at(s, id);
+
+    assert(w->where == KAHU__NOWHERE);
+    w->deadline_ns = deadline_ns;
+    if (lane_takes(s, &s->lanes[lane], deadline_ns)) {
+        lane_add(s, lane, id);
+    } else {
+        w->where = KAHU__TIMED;
+        kahu__heap_push(&s->timers, deadline_ns, id);
+    }
+    if (s->first_timer == 0 || timers_before(s, id, s->first_timer))
+        s->first_timer = id;
+}
+
+void kahu__timers_remove(kahu_sched *s, uint32_t id) {
+    struct kahu__wake *w = kahu__wake_at(s, id);
+
+    assert(kahu__is_timed(w));
+    if (w->where == KAHU__TIMED)
+        kahu__heap_remove(&s->timers, w->at.place);
+    else
+        lane_remove(s, w->list, id);
+    if (id == s->first_timer)
+        s->first_timer = kahu__timers_find(s);
+    w->where = KAHU__NOWHERE;
+    s->deadlines -= w->kind == KAHU__CANCEL;
 }

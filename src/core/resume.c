@@ -44,7 +44,7 @@ static void resume_yielded(kahu_sched *s, lua_State *co, kahu_cause cause) {
 
 /* Threads nobody watches cost nothing. */
 static void resume_returned(kahu_sched *s, lua_State *co, kahu_cause cause) {
-    if (s->end_hooks > 0 || s->resume_hooks > 0 || s->watches.live > 0)
+    if (kahu__tells_of_ends(s))
         kahu__feedback(s, co, cause, KAHU_RETURNED);
     else
         lua_settop(co, 0);

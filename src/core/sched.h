@@ -187,7 +187,8 @@ struct kahu_sched {
     struct kahu__index threads; /* lua_State * -> its oldest wake */
     struct kahu__heap timers;   /* those that are in no lane */
     struct kahu__list lanes[KAHU__LANES];
-    uint32_t lanes_used; /* a bit for each that is not empty */
+    uint32_t lanes_used;  /* a bit for each that is not empty */
+    uint32_t first_timer; /* the earliest of all; 0 when nothing is timed */
     struct kahu__list lists[KAHU__LISTS];
     uint64_t next_seq;
     lua_CFunction wait_function; /* strict wakes: what waiting threads are in */
@@ -508,7 +509,12 @@ void kahu__timers_add(kahu_sched *s, uint32_t id, uint64_t deadline_ns,
 void kahu__timers_remove(kahu_sched *s, uint32_t id);
 
 /* The one that is due first, or 0. */
-uint32_t kahu__timers_first(const kahu_sched *s);
+static inline uint32_t kahu__timers_first(const kahu_sched *s) {
+    return s->first_timer;
+}
+
+/* The same, looked for. */
+uint32_t kahu__timers_find(const kahu_sched *s);
 
 /* --- timer.c ------------------------------------------------------------- */
 
@@ -589,6 +595,11 @@ struct kahu__told {
     lua_State *values; /* nvalues of them, from this index */
     int first;
 };
+
+/* Does anybody want to know of threads that end? */
+static inline bool kahu__tells_of_ends(const kahu_sched *s) {
+    return s->end_hooks > 0 || s->resume_hooks > 0 || s->watches.live > 0;
+}
 
 /* Tells everybody who wants to know. What is on co's stack is moved away
  * meanwhile: with values left there a finished thread looks suspended (V1). It

@@ -98,6 +98,7 @@ static size_t verify_timers(const kahu_sched *s) {
 
     for (unsigned lane = 0; lane < KAHU__LANES; lane++)
         count += verify_lane(s, lane);
+    assert(s->first_timer == kahu__timers_find(s));
     return count;
 }
 

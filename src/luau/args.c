@@ -30,19 +30,16 @@ kahu_sched *kahu__args_open_sched(lua_State *L) {
 }
 
 lua_State *kahu__args_thread(lua_State *L, int arg) {
-    lua_State *co;
+    lua_State *co = lua_tothread(L, arg);
 
-    switch (lua_type(L, arg)) {
-    case LUA_TTHREAD:
-        return lua_tothread(L, arg);
-    case LUA_TFUNCTION:
-        co = lua_newthread(L);
-        lua_xpush(L, co, arg);
-        lua_replace(L, arg);
+    if (co != NULL)
         return co;
-    default:
+    if (!lua_isfunction(L, arg))
         luaL_typeerror(L, arg, "function or thread");
-    }
+    co = lua_newthread(L);
+    lua_xpush(L, co, arg);
+    lua_replace(L, arg);
+    return co;
 }
 
 /* 2^64 ns are 584 years; the first double that does not fit. */

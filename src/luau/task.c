@@ -36,15 +36,20 @@ static void spawn_check_suspended(lua_State *L, lua_State *co, int nargs) {
                    nargs > 0 ? " with arguments" : "");
 }
 
+static void spawn_pass(lua_State *L, lua_State *co, int nargs) {
+    if (!lua_checkstack(co, nargs))
+        luaL_error(L, "too many arguments to spawn");
+    lua_xmove(L, co, nargs);
+}
+
 static int task_spawn(lua_State *L) {
     kahu_sched *s = kahu__args_open_sched(L);
     lua_State *co = kahu__args_thread(L, 1);
     int nargs = lua_gettop(L) - 1;
 
     spawn_check_suspended(L, co, nargs);
-    if (!lua_checkstack(co, nargs))
-        luaL_error(L, "too many arguments to spawn");
-    lua_xmove(L, co, nargs);
+    if (nargs > 0)
+        spawn_pass(L, co, nargs);
 
     kahu__enter(s);
     kahu__resume(s, co, L, nargs, KAHU_BY_SPAWN);
