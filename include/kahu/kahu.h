@@ -236,11 +236,20 @@ typedef struct kahu_driver {
      * limits. May be NULL: now_ns. Thread: loop.
      */
     uint64_t (*real_ns)(void *ud);
+    /**
+     * As wake, but only ever called on the loop's OS thread, by no signal
+     * handler and under no lock: for a cheaper way, if there is one. May be
+     * NULL: wake. Thread: loop.
+     */
+    void (*again)(void *ud);
 } kahu_driver;
 
 /* clang-format off */
 #define KAHU_DRIVER_INIT                                                       \
-    { sizeof(kahu_driver), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
+    {                                                                          \
+        sizeof(kahu_driver), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,   \
+            NULL                                                               \
+    }
 /* clang-format on */
 
 /**

@@ -18,7 +18,7 @@ struct uv_loop_s;
 /**
  * Makes a driver on a loop the caller owns.
  *
- * It uses one timer and one async handle, unreferenced while nothing is
+ * It uses a timer, an async and an idle handle, unreferenced while nothing is
  * pending, so that uv_run() ends when all is done. The time to a deadline is
  * rounded up to libuv's milliseconds: nothing fires early, and on an idle
  * machine about one millisecond late at most. After kahu_free() run the loop

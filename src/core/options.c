@@ -37,6 +37,8 @@ bool kahu__options_read(kahu_options *out, kahu_driver *driver,
         return false;
 
     out->driver = driver;
+    if (driver->again == NULL)
+        driver->again = driver->wake;
     if (out->min_wait_ns == 0)
         out->min_wait_ns = DEFAULT_MIN_WAIT_NS;
     if (out->max_defer_depth == 0)

@@ -134,7 +134,7 @@ static void sched_arm(kahu_sched *s) {
 
     if (live && !s->woken && (s->missed || sched_has_queued(s))) {
         s->woken = true;
-        s->driver.wake(s->driver.ud);
+        s->driver.again(s->driver.ud);
     }
     if (s->armed && deadline_ns == s->armed_ns && pending == s->armed_pending)
         return;

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * uv.c - the libuv driver: one timer and one async handle on the host's loop.
+ * uv.c - the libuv driver: a timer, an async and an idle handle on the host's
+ * loop.
  *
- * The async handle is referenced while anything is pending, the timer never:
- * that alone decides whether uv_run() stays. Both callbacks only step; a step
- * raises nothing through libuv's frames (V16).
+ * The async handle is referenced while anything is pending, the others never:
+ * that alone decides whether uv_run() stays. All callbacks only step; a step
+ * raises nothing through libuv's frames (V16). The async handle is for other OS
+ * threads and signal handlers: it takes a write and a read. On the loop's own
+ * the idle handle does the same for nothing: while it is active, the loop does
+ * not block.
  *
  * libuv counts whole milliseconds of a time it caches (V17). What is left until
  * a deadline is rounded up to milliseconds. As libuv counts them from a time
@@ -31,7 +35,8 @@ struct uv_driver {
     kahu_sched *s;            /* NULL before a scheduler and after it */
     uv_loop_t *loop;
     uv_async_t async;
-    union { /* what rings at the next deadline */
+    uv_idle_t idle; /* active: a step is wanted at once */
+    union {         /* what rings at the next deadline */
         uv_handle_t handle;
         uv_timer_t timer;
         uv_poll_t poll; /* of clock */
@@ -58,6 +63,18 @@ static void uv_driver_on_timer(uv_timer_t *timer) {
 
 static void uv_driver_on_async(uv_async_t *async) {
     uv_driver_step(async->data);
+}
+
+static void uv_driver_on_idle(uv_idle_t *idle) {
+    (void)uv_idle_stop(idle);
+    uv_driver_step(idle->data);
+}
+
+/* Cannot fail, also when it is started already. */
+static void uv_driver_again(void *ud) {
+    struct uv_driver *d = ud;
+
+    (void)uv_idle_start(&d->idle, uv_driver_on_idle);
 }
 
 static void uv_driver_on_close(uv_handle_t *handle) {
@@ -160,7 +177,7 @@ static void uv_timer_set(struct uv_driver *d, uint64_t deadline_ns) {
 
     if (deadline_ns <= now_ns) {
         uv_timer_stop(&d->bell.timer);
-        (void)uv_async_send(&d->async);
+        uv_driver_again(d);
         return;
     }
     left_ns = deadline_ns - now_ns;
@@ -214,6 +231,7 @@ static void uv_driver_release(void *ud) {
     d->s = NULL;
     uv_close(&d->bell.handle, uv_driver_on_close);
     uv_close((uv_handle_t *)&d->async, uv_driver_on_close);
+    uv_close((uv_handle_t *)&d->idle, uv_driver_on_close);
     if (d->clock >= 0)
         uv_clock_close(d); /* no longer watched */
 }
@@ -232,10 +250,13 @@ static void uv_driver_init_bell(struct uv_driver *d) {
 
 static void uv_driver_init_handles(struct uv_driver *d) {
     uv_driver_init_bell(d);
+    (void)uv_idle_init(d->loop, &d->idle);
     d->async.data = d;
+    d->idle.data = d;
     d->bell.handle.data = d;
-    d->open = 2;
+    d->open = 3;
     uv_unref((uv_handle_t *)&d->async);
+    uv_unref((uv_handle_t *)&d->idle);
     uv_unref(&d->bell.handle);
 }
 
@@ -287,6 +308,7 @@ static kahu_status uv_driver_make(kahu_driver *out, uv_loop_t *loop,
             .now_ns = uv_driver_now,
             .arm = uv_driver_arm,
             .wake = uv_driver_wake,
+            .again = uv_driver_again,
             .attach = uv_driver_attach,
             .release = uv_driver_release,
             .turn = uv_driver_turn,

@@ -122,6 +122,93 @@ static void loops_by_hand(void **state) {
 }
 
 /* ------------------------------------------------------------------------ */
+/* A host's own                                                             */
+/* ------------------------------------------------------------------------ */
+
+static struct {
+    int agains;
+    int wakes;
+} asked;
+
+static uint64_t asked_now(void *ud) {
+    (void)ud;
+    return 0;
+}
+
+static void asked_arm(void *ud, uint64_t deadline_ns, bool pending) {
+    (void)ud;
+    (void)deadline_ns;
+    (void)pending;
+}
+
+static void asked_wake(void *ud) {
+    (void)ud;
+    asked.wakes++;
+}
+
+static void asked_again(void *ud) {
+    (void)ud;
+    asked.agains++;
+}
+
+static void open_asked(struct host *h, bool with_again) {
+    kahu_driver d = KAHU_DRIVER_INIT;
+
+    host_open(h, NULL);
+    d.now_ns = asked_now;
+    d.arm = asked_arm;
+    d.wake = asked_wake;
+    d.again = with_again ? asked_again : NULL;
+    embed_attach(h, &d, (kahu_options)KAHU_OPTIONS_INIT);
+    asked.agains = asked.wakes = 0;
+}
+
+static void post_nothing(void *ud, lua_State *L) {
+    (void)ud;
+    (void)L;
+}
+
+static void post_from_elsewhere(void *s) {
+    assert_int_equal(kahu_post(s, post_nothing, NULL, NULL), KAHU_OK);
+}
+
+/* What the loop's own OS thread queues is asked for in the cheap way, what
+ * comes from others, and a stop, never. */
+static void another_step_and_a_wake(void **state) {
+    uv_thread_t other;
+    struct host h;
+
+    (void)state;
+    open_asked(&h, true);
+    host_run(&h, "task.defer(log, 'a')");
+    assert_int_equal(asked.agains, 1);
+    assert_true(kahu_step(h.s) >= 0);
+    assert_int_equal(asked.wakes, 0);
+    assert_int_equal(uv_thread_create(&other, post_from_elsewhere, h.s), 0);
+    assert_int_equal(uv_thread_join(&other), 0);
+    assert_int_equal(asked.agains, 1);
+    assert_int_equal(asked.wakes, 1);
+    assert_true(kahu_step(h.s) >= 0);
+    kahu_stop(h.s, 0);
+    assert_int_equal(asked.wakes, 2);
+    assert_log(&h, "a");
+    host_close(&h);
+}
+
+/* Who has one way only is asked in that. */
+static void a_port_without_again(void **state) {
+    struct host h;
+
+    (void)state;
+    open_asked(&h, false);
+    host_run(&h, "task.defer(log, 'a')");
+    assert_int_equal(asked.wakes, 1);
+    assert_true(kahu_step(h.s) >= 0);
+    assert_log(&h, "a");
+    host_close(&h);
+}
+
+/* ------------------------------------------------------------------------ */
 /* Blocking                                                                 */
 /* ------------------------------------------------------------------------ */
 
@@ -169,6 +256,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(turns_of_a_stepped_clock),
         cmocka_unit_test(loops_by_hand),
+        cmocka_unit_test(another_step_and_a_wake),
+        cmocka_unit_test(a_port_without_again),
         cmocka_unit_test(a_sleep_the_system_refuses),
         cmocka_unit_test(a_sleep_of_a_year),
     };
