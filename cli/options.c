@@ -47,7 +47,7 @@ static const char options_help[] =
     "      --strict-defer-depth\n"
     "                         a task.defer beyond them is an error\n"
     "      --gc-pace GOAL[,SPEED[,STEP]]\n"
-    "                         pace of the garbage collector (200,400,64)\n"
+    "                         pace of the garbage collector (300,400,64)\n"
     "      --stats            say at the end what was done, on stderr\n"
     "      --version          versions of kahu, Luau and libuv\n"
     "  -h, --help             this text\n"
@@ -240,7 +240,7 @@ bool options_parse(struct options *out, int argc, char **argv, int *code) {
     int option;
 
     *out = (struct options){.optimization = 1, .debug = 1};
-    out->gc_pace = (struct gc_pace){.goal = 200, .speed = 400, .step = 64};
+    out->gc_pace = (struct gc_pace){.goal = 300, .speed = 400, .step = 64};
     argv[0] = name;
     /* "+": what follows the script is the script's. */
     while ((option = getopt_long(argc, argv, "+e:O:g:h", options_long, NULL)) !=

@@ -8,8 +8,8 @@
  * one table for all. The tables stand on the stack of a hidden thread, s->keep,
  * where a store reaches them by their index, without asking the registry; those
  * that found that stack full, beyond two million records, are in the registry.
- * An empty chunk is given back, but for one in reserve, so memory returns to where
- * it was and the steady state allocates nothing.
+ * An empty chunk is given back, but for one in reserve, so memory returns to
+ * where it was and the steady state allocates nothing.
  *
  * Invariants
  *   (1) An id is chunk number * POOL_CHUNK + place + 1; 0 is no id.

@@ -70,7 +70,7 @@ static void memory_returns(void **state) {
         assert_int_equal(p.live, 0);
         assert_int_equal(p.empty, 1);
     }
-    /* The places for chunks stay: in our list, and on the VM's hidden thread. */
+    /* The places for chunks stay: in our list, and on the hidden thread. */
     bytes += (p.capacity - 1) * sizeof(void *);
     assert_true(h.s->alloc.bytes <= bytes);
     assert_true(gc_kilobytes(h.L) <= kilobytes + 8);
