@@ -26,6 +26,7 @@
 static const char options_help[] =
     "Usage: kahu [run] [options] SCRIPT [arguments]\n"
     "       kahu [run] [options] -e CODE [arguments]\n"
+    "       kahu trace summary [--top N] FILE\n"
     "\n"
     "Runs a Luau script under a task scheduler until all its threads are "
     "done.\n"
@@ -49,6 +50,7 @@ static const char options_help[] =
     "      --gc-pace GOAL[,SPEED[,STEP]]\n"
     "                         pace of the garbage collector (300,400,64)\n"
     "      --stats            say at the end what was done, on stderr\n"
+    "      --trace FILE       record what runs when, for Perfetto\n"
     "      --version          versions of kahu, Luau and libuv\n"
     "  -h, --help             this text\n"
     "\n"
@@ -162,6 +164,7 @@ enum {
     OPT_STRICT_DEFER_DEPTH,
     OPT_GC_PACE,
     OPT_STATS,
+    OPT_TRACE,
     OPT_VERSION
 };
 
@@ -176,6 +179,7 @@ static const struct option options_long[] = {
     {"strict-defer-depth", no_argument, NULL, OPT_STRICT_DEFER_DEPTH},
     {"gc-pace", required_argument, NULL, OPT_GC_PACE},
     {"stats", no_argument, NULL, OPT_STATS},
+    {"trace", required_argument, NULL, OPT_TRACE},
     {"version", no_argument, NULL, OPT_VERSION},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
@@ -211,6 +215,9 @@ static bool options_set(struct options *o, int option) {
         return options_pace(optarg, &o->gc_pace);
     case OPT_STATS:
         return o->stats = true;
+    case OPT_TRACE:
+        o->trace = optarg;
+        return true;
     default: /* getopt has told the mistake */
         return false;
     }

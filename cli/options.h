@@ -34,6 +34,7 @@ struct options {
     bool virtual_time;
     bool precise;
     bool stats;
+    const char *trace; /* file, or NULL */
 
     uint64_t min_wait_ns; /* 0: the library's default */
     uint32_t max_defer_depth;

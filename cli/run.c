@@ -15,6 +15,7 @@
 #include "kahu/uv.h"
 #include "modules.h"
 #include "report.h"
+#include "trace.h"
 #include "vm.h"
 
 struct run {
@@ -27,6 +28,7 @@ struct run {
     kahu_stepped *stepped; /* under virtual time; owned by s */
     struct report report;
     struct modules *modules;
+    struct trace *trace; /* NULL without --trace */
 };
 
 /* ------------------------------------------------------------------------ */
@@ -122,6 +124,7 @@ static void run_before_sleep(uv_prepare_t *prepare) {
     const struct run *r = prepare->data;
 
     report_flush();
+    trace_idle(r->trace);
     (void)modules_unblock(r->modules);
 }
 
@@ -237,6 +240,24 @@ static int run_source(struct run *r, struct source *source,
     return code;
 }
 
+/* With --trace, recorded. */
+static int run_traced(struct run *r, struct source *source,
+                      const char *chunkname) {
+    const char *path = r->options->trace;
+    int code;
+
+    if (path != NULL) {
+        r->trace = trace_open(path, chunkname + 1, r->s, r->L, r->stepped);
+        if (r->trace == NULL)
+            return EXIT_USAGE;
+    }
+    code = run_source(r, source, chunkname);
+    if (!trace_close(r->trace) && code == EXIT_SUCCESS)
+        code = EXIT_SCRIPT;
+    r->trace = NULL;
+    return code;
+}
+
 static int run_no_memory(void) {
     report_no_memory();
     return EXIT_SCRIPT;
@@ -254,7 +275,7 @@ static int run_with_scheduler(struct run *r, struct source *source,
     if (r->modules == NULL || kahu_add_hooks(r->s, &hooks) != KAHU_OK)
         report_no_memory();
     else
-        code = run_source(r, source, chunkname);
+        code = run_traced(r, source, chunkname);
     if (r->options->stats)
         report_stats(r->s, r->start_ns);
     run_release_signals();

@@ -830,11 +830,34 @@ KAHU_API kahu_status kahu_call(kahu_sched *s, kahu_call_fn fn, void *ud);
 /* 10. Hooks: what the embedder may watch                                   */
 /* ======================================================================== */
 
+/** What an event tells of. */
+typedef enum kahu_event_type {
+    KAHU_WAKE_MADE,     /**< a resume was promised */
+    KAHU_WAKE_GONE,     /**< it will not come: cancelled or dropped */
+    KAHU_RESUME_BEGINS, /**< co is about to be resumed by the scheduler, with
+                              its values, and its function if it is a fresh
+                              one, on its stack */
+    KAHU_RESUME_ENDS,   /**< that resume is over; nothing has come of it yet */
+    KAHU_THREAD_CANCELLED /**< co was suspended and is about to be closed */
+} kahu_event_type;
+
+/** One event. Lent for the call it is passed to; fields may be appended. */
+typedef struct kahu_event {
+    kahu_event_type type; /**< what happened */
+    lua_State *co;        /**< to whom; only to be looked at */
+    kahu_cause cause;     /**< of the resume, also of one that is promised */
+    kahu_outcome outcome; /**< RESUME_ENDS, THREAD_CANCELLED: what came of it */
+    uint64_t wake;        /**< of WAKE_* and the BEGINS that keeps the promise:
+                               the same number, in order of making; else 0 */
+    uint64_t deadline_ns; /**< BEGINS by a wait or a delay: when it was due,
+                               in driver time; else KAHU_NEVER_NS */
+} kahu_event;
+
 /**
- * Members may be NULL. They run on the loop thread and may call the API back,
- * except to step. L is a thread of the VM for the hook's own use, which can
- * not yield; an error raised on it is caught and written to stderr (S9.8).
- * co is only to be looked at.
+ * Members may be NULL. They run on the loop thread and, but for on_event, may
+ * call the API back, except to step. L is a thread of the VM for the hook's own
+ * use, which can not yield; an error raised on it is caught and written to
+ * stderr (S9.8). co is only to be looked at.
  *
  * For one resume: the watches of the thread (kahu/threads.h) in the order they
  * were made; then every on_error, every on_end, every on_resume, each in the
@@ -863,11 +886,18 @@ typedef struct kahu_hooks {
     /** on_resume is also told of resumes by others: KAHU_BY_USER. Takes the
      * VM's postresume callback (see kahu_track()). */
     bool user_resumes;
+    /**
+     * Each wake and each resume of the scheduler's as it happens, for traces
+     * and profilers; resumes nest. It is called in the midst of things, as it
+     * is, so that it costs little: it may look, at co too, but must not raise,
+     * nor change anything of the VM's or the scheduler's.
+     */
+    void (*on_event)(void *ud, const kahu_event *e);
 } kahu_hooks;
 
 /* clang-format off */
 #define KAHU_HOOKS_INIT                                                        \
-    { sizeof(kahu_hooks), NULL, NULL, NULL, NULL, false }
+    { sizeof(kahu_hooks), NULL, NULL, NULL, NULL, false, NULL }
 /* clang-format on */
 
 /**

@@ -58,12 +58,27 @@ void kahu__reset(kahu_sched *s, lua_State *co) {
         kahu__resume_to_fail(s, co);
 }
 
+static void cancel_event(const kahu_sched *s, lua_State *co) {
+    kahu_event e = {
+        .type = KAHU_THREAD_CANCELLED,
+        .co = co,
+        .cause = KAHU_BY_CANCEL,
+        .outcome = KAHU_CANCELLED,
+        .deadline_ns = KAHU_NEVER_NS,
+    };
+
+    kahu__hooks_event(s, &e);
+}
+
 void kahu__cancel_tell(kahu_sched *s, lua_State *co) {
     kahu__unlink(s, co);
-    if (!kahu__tells_of_ends(s))
+    if (!kahu__tells_of_ends(s) && s->event_hooks == 0)
         return;
-    if (lua_costatus(s->work, co) == LUA_COSUS)
+    if (lua_costatus(s->work, co) == LUA_COSUS) {
+        if (s->event_hooks > 0)
+            cancel_event(s, co);
         kahu__feedback(s, co, KAHU_BY_CANCEL, KAHU_CANCELLED);
+    }
     kahu__unlink(s, co); /* what hooks may have made */
 }
 

@@ -124,10 +124,7 @@ static int deliver_values(kahu_sched *s, struct kahu__wake *w) {
 
 static void deliver_run(kahu_sched *s, const struct kahu__wake *w, int nargs) {
     s->stats.delivered[w->kind]++;
-    if (nargs < 0)
-        kahu__resume_error(s, w->co, NULL, (kahu_cause)w->kind);
-    else
-        kahu__resume(s, w->co, NULL, nargs, (kahu_cause)w->kind);
+    kahu__resume_wake(s, w, nargs);
 }
 
 /* What was pushed on the caller thread above base goes to the wake's thread:
@@ -158,6 +155,8 @@ static void deliver_operation(kahu_sched *s, struct kahu__wake *w) {
         return;
     }
     s->stats.dropped[w->kind]++;
+    if (s->event_hooks > 0)
+        kahu__hooks_wake(s, KAHU_WAKE_GONE, w);
     lua_settop(s->caller, base);
 }
 

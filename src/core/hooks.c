@@ -18,13 +18,14 @@
 /* ------------------------------------------------------------------------ */
 
 static void hooks_count(kahu_sched *s) {
-    s->end_hooks = s->resume_hooks = s->user_hooks = 0;
+    s->end_hooks = s->resume_hooks = s->user_hooks = s->event_hooks = 0;
     for (uint32_t i = 0; i < s->nhooks; i++) {
         const kahu_hooks *h = &s->hooks[i];
 
         s->end_hooks += h->on_end != NULL;
         s->resume_hooks += h->on_resume != NULL;
         s->user_hooks += h->on_resume != NULL && h->user_resumes;
+        s->event_hooks += h->on_event != NULL;
     }
     kahu__chain_update(s);
 }
@@ -58,7 +59,7 @@ kahu_status kahu_add_hooks(kahu_sched *s, const kahu_hooks *hooks) {
 static bool hooks_same(const kahu_hooks *a, const kahu_hooks *b) {
     return a->size != 0 && a->ud == b->ud && a->on_error == b->on_error &&
            a->on_end == b->on_end && a->on_resume == b->on_resume &&
-           a->user_resumes == b->user_resumes;
+           a->user_resumes == b->user_resumes && a->on_event == b->on_event;
 }
 
 /* One that was removed, and has no members any more. */
@@ -204,4 +205,30 @@ void kahu__hooks_resume(kahu_sched *s, const struct kahu__told *told) {
             kahu__hooks_call(s, hook_call_resume, &call);
     }
     hooks_walk_end(s);
+}
+
+/* ------------------------------------------------------------------------ */
+/* Events                                                                   */
+/* ------------------------------------------------------------------------ */
+
+/* As they are: no hook of these may change the chain, or raise. */
+void kahu__hooks_event(const kahu_sched *s, const kahu_event *e) {
+    for (uint32_t i = 0; i < s->nhooks; i++)
+        if (s->hooks[i].on_event != NULL)
+            s->hooks[i].on_event(s->hooks[i].ud, e);
+}
+
+void kahu__hooks_wake(const kahu_sched *s, kahu_event_type type,
+                      const struct kahu__wake *w) {
+    kahu_event e = {
+        .type = type,
+        .co = w->co,
+        .cause = (kahu_cause)w->kind,
+        .outcome = KAHU_YIELDED,
+        .wake = w->seq,
+        .deadline_ns = KAHU_NEVER_NS,
+    };
+
+    if (w->kind < KAHU_KINDS)
+        kahu__hooks_event(s, &e);
 }

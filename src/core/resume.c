@@ -133,16 +133,83 @@ static int resume_run(kahu_sched *s, lua_State *co, lua_State *from,
     return verdict;
 }
 
-void kahu__resume(kahu_sched *s, lua_State *co, lua_State *from, int nargs,
-                  kahu_cause cause) {
-    assert(s->depth > 0 && nargs >= 0 && nargs <= lua_gettop(co));
-    resume_settle(s, co, cause, resume_run(s, co, from, nargs));
+static kahu_outcome resume_outcome(int verdict) {
+    switch (verdict) {
+    case LUA_OK:
+        return KAHU_RETURNED;
+    case LUA_YIELD:
+    case LUA_BREAK:
+        return KAHU_YIELDED;
+    default:
+        return KAHU_FAILED;
+    }
 }
 
-void kahu__resume_error(kahu_sched *s, lua_State *co, lua_State *from,
-                        kahu_cause cause) {
-    assert(s->depth > 0 && lua_gettop(co) > 0);
-    resume_settle(s, co, cause, resume_run(s, co, from, -1));
+/* resume_run() for hooks that want its beginning and end; e says why. */
+static int resume_told(kahu_sched *s, lua_State *from, int nargs,
+                       kahu_event e) {
+    int verdict;
+
+    kahu__hooks_event(s, &e);
+    verdict = resume_run(s, e.co, from, nargs);
+    e.type = KAHU_RESUME_ENDS;
+    e.outcome = resume_outcome(verdict);
+    e.wake = 0;
+    e.deadline_ns = KAHU_NEVER_NS;
+    kahu__hooks_event(s, &e);
+    return verdict;
+}
+
+/* Spawned: no wake has promised it. */
+static int resume_spawned_told(kahu_sched *s, lua_State *co, lua_State *from,
+                               int nargs, kahu_cause cause) {
+    return resume_told(s, from, nargs,
+                       (kahu_event){
+                           .type = KAHU_RESUME_BEGINS,
+                           .co = co,
+                           .cause = cause,
+                           .outcome = KAHU_YIELDED,
+                           .deadline_ns = KAHU_NEVER_NS,
+                       });
+}
+
+static int resume_wake_told(kahu_sched *s, const struct kahu__wake *w,
+                            int nargs) {
+    bool timed = w->kind == KAHU_WAIT || w->kind == KAHU_DELAY;
+
+    return resume_told(
+        s, NULL, nargs,
+        (kahu_event){
+            .type = KAHU_RESUME_BEGINS,
+            .co = w->co,
+            .cause = (kahu_cause)w->kind,
+            .outcome = KAHU_YIELDED,
+            .wake = w->seq,
+            .deadline_ns = timed ? w->deadline_ns : KAHU_NEVER_NS,
+        });
+}
+
+void kahu__resume(kahu_sched *s, lua_State *co, lua_State *from, int nargs,
+                  kahu_cause cause) {
+    int verdict;
+
+    assert(s->depth > 0 && nargs >= 0 && nargs <= lua_gettop(co));
+    verdict = s->event_hooks > 0
+                  ? resume_spawned_told(s, co, from, nargs, cause)
+                  : resume_run(s, co, from, nargs);
+    resume_settle(s, co, cause, verdict);
+}
+
+/* The record of the wake may move during the resume. */
+void kahu__resume_wake(kahu_sched *s, const struct kahu__wake *w, int nargs) {
+    kahu_cause cause = (kahu_cause)w->kind;
+    lua_State *co = w->co;
+    int verdict;
+
+    assert(s->depth > 0 && nargs <= lua_gettop(co));
+    verdict = s->event_hooks > 0 ? resume_wake_told(s, w, nargs)
+                                 : resume_run(s, co, NULL, nargs);
+    resume_settle(s, co, cause, verdict);
 }
 
 void kahu__resume_to_fail(kahu_sched *s, lua_State *co) {

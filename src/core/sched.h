@@ -250,6 +250,7 @@ struct kahu_sched {
     uint32_t end_hooks;    /* how many of them have an on_end */
     uint32_t resume_hooks; /* an on_resume */
     uint32_t user_hooks;   /* an on_resume that is told of others' resumes */
+    uint32_t event_hooks;  /* an on_event */
 
     struct kahu__pool watches;  /* struct kahu__watch, beside its thread */
     struct kahu__index watched; /* lua_State * -> its oldest watch */
@@ -470,9 +471,9 @@ void kahu__chain_give_userthread(kahu_sched *s);
 void kahu__resume(kahu_sched *s, lua_State *co, lua_State *from, int nargs,
                   kahu_cause cause);
 
-/* The same, raising the value on top of co at its yield. */
-void kahu__resume_error(kahu_sched *s, lua_State *co, lua_State *from,
-                        kahu_cause cause);
+/* The same for a wake that is being delivered; nargs < 0 raises the value on
+ * top of its thread at its yield. */
+void kahu__resume_wake(kahu_sched *s, const struct kahu__wake *w, int nargs);
 
 /* Fails co, which is suspended and could not be closed; nobody is told. */
 void kahu__resume_to_fail(kahu_sched *s, lua_State *co);
@@ -622,6 +623,11 @@ void kahu__hooks_push(lua_State *L, const struct kahu__told *told);
 bool kahu__hooks_error(kahu_sched *s, const struct kahu__told *told);
 void kahu__hooks_end(kahu_sched *s, const struct kahu__told *told);
 void kahu__hooks_resume(kahu_sched *s, const struct kahu__told *told);
+
+/* Only when s->event_hooks > 0: nobody is to pay for what nobody hears. */
+void kahu__hooks_event(const kahu_sched *s, const kahu_event *e);
+void kahu__hooks_wake(const kahu_sched *s, kahu_event_type type,
+                      const struct kahu__wake *w);
 
 /* --- error.c ------------------------------------------------------------- */
 

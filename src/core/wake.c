@@ -216,6 +216,8 @@ uint32_t kahu__wake_new(kahu_sched *s, lua_State *co, unsigned kind,
     };
     ring_add(s, id, w);
     wake_count(s, kind);
+    if (s->event_hooks > 0)
+        kahu__hooks_wake(s, KAHU_WAKE_MADE, w);
     return id;
 }
 
@@ -295,6 +297,8 @@ void kahu__wake_free(kahu_sched *s, uint32_t id) {
     wake_unlink(s, id, w);
     wake_leave(s, id, w);
     kahu__pool_give(&s->wakes, id);
+    if (s->event_hooks > 0)
+        kahu__hooks_wake(s, KAHU_WAKE_GONE, &gone);
     wake_empty(s, &gone);
 }
 
