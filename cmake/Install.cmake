@@ -24,6 +24,8 @@ if(TARGET kahu-cli)
     RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT program)
   install(FILES cli/kahu.1
     DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT program)
+  install(DIRECTORY types/ DESTINATION ${CMAKE_INSTALL_DATADIR}/kahu/types
+    COMPONENT program FILES_MATCHING PATTERN "*.d.luau")
 endif()
 install(TARGETS ${exported} EXPORT kahuTargets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development
