@@ -2,17 +2,14 @@
 #include "bundler.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "bundle.h"
+#include "bytes.h"
+#include "replace.h"
 #include "report.h"
-
-#define BUNDLER_PATH 4096
 
 /* ------------------------------------------------------------------------ */
 /* What is in it                                                            */
@@ -95,42 +92,18 @@ void bundler_free(struct bundler *b) {
 /* Its bytes                                                                */
 /* ------------------------------------------------------------------------ */
 
-struct bytes {
-    char *at;
-    size_t size;
-    size_t capacity;
-    bool failed;
-};
-
-static void put(struct bytes *out, const char *bytes, size_t size) {
-    if (!out->failed && out->capacity - out->size < size) {
-        size_t capacity = (out->size + size) * 2;
-        char *at = realloc(out->at, capacity);
-
-        out->failed = at == NULL;
-        if (at != NULL) {
-            out->at = at;
-            out->capacity = capacity;
-        }
-    }
-    if (out->failed)
-        return;
-    memcpy(out->at + out->size, bytes, size);
-    out->size += size;
-}
-
 static void put_number(struct bytes *out, uint64_t n, size_t width) {
     char bytes[8];
 
     for (size_t i = 0; i < width; i++)
         bytes[i] = (char)(n >> i * 8 & 0xFF);
-    put(out, bytes, width);
+    bytes_put(out, bytes, width);
 }
 
 static void put_text(struct bytes *out, const char *text, size_t size) {
     put_number(out, size, 4);
-    put(out, text, size);
-    put(out, "", 1);
+    bytes_put(out, text, size);
+    bytes_put(out, "", 1);
     out->failed |= size > UINT32_MAX; /* no source is half as long */
 }
 
@@ -166,7 +139,7 @@ static void put_bundle_and_trailer(struct bytes *out, const struct bundler *b,
         return;
     size = out->size - start;
     sum = bundle_sum(out->at + start, size);
-    put(out, BUNDLE_MAGIC, 8);
+    bytes_put(out, BUNDLE_MAGIC, 8);
     put_number(out, BUNDLE_FORMAT, 4);
     put_number(out, 0, 4);
     put_number(out, size, 8);
@@ -187,7 +160,7 @@ static bool program_read(struct bytes *out) {
     if (f == NULL)
         return false;
     while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0)
-        put(out, chunk, n);
+        bytes_put(out, chunk, n);
     error = ferror(f) ? EIO : out->failed ? ENOMEM : 0;
     fclose(f);
     errno = error;
@@ -217,50 +190,6 @@ static bool program_mark(const struct bytes *program) {
 /* Writing                                                                  */
 /* ------------------------------------------------------------------------ */
 
-/* False with errno set. What is at path after a failure is of no use. */
-static bool write_file(const char *path, const struct bytes *bytes) {
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0777);
-    size_t done = 0;
-    int error;
-
-    if (fd < 0)
-        return false;
-    while (done < bytes->size) {
-        ssize_t n = write(fd, bytes->at + done, bytes->size - done);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            break;
-        done += (size_t)n;
-    }
-    error = done < bytes->size ? errno : 0;
-    if (close(fd) != 0 && error == 0)
-        error = errno;
-    errno = error;
-    return error == 0;
-}
-
-/* What was at path stays until all is written, and a program that runs from it
- * is not disturbed. */
-static bool write_instead(const char *path, const struct bytes *bytes) {
-    char beside[BUNDLER_PATH];
-    bool written;
-    int error;
-
-    if (snprintf(beside, sizeof(beside), "%s.%ld.tmp", path, (long)getpid()) >=
-        BUNDLER_PATH) {
-        errno = ENAMETOOLONG;
-        return false;
-    }
-    written = write_file(beside, bytes) && rename(beside, path) == 0;
-    error = errno;
-    if (!written && error != EEXIST)
-        unlink(beside);
-    errno = error;
-    return written;
-}
-
 static bool bundler_make(struct bundler *b, const struct bundler_run *run,
                          struct bytes *out) {
     if (!program_read(out)) {
@@ -284,10 +213,10 @@ bool bundler_write(struct bundler *b, const struct bundler_run *run,
     struct bytes out = {NULL, 0, 0, false};
     bool written = bundler_make(b, run, &out);
 
-    if (written && !write_instead(path, &out)) {
+    if (written && !replace_file(path, out.at, out.size, 0777)) {
         fprintf(stderr, "kahu: cannot write '%s': %s\n", path, strerror(errno));
         written = false;
     }
-    free(out.at);
+    bytes_free(&out);
     return written;
 }

@@ -17,6 +17,7 @@
 #include "report.h"
 #include "run.h"
 #include "script.h"
+#include "setup.h"
 
 static int main_run_file(const struct options *o) {
     struct script script;
@@ -67,6 +68,7 @@ static const struct command {
 } main_commands[] = {
     {"run", main_run},
     {"compile", compile_main},
+    {"setup", setup_main},
 };
 
 static int main_command(int argc, char **argv) {
