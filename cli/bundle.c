@@ -112,7 +112,7 @@ static void *read_array(struct bundle_reader *r, uint32_t *count, size_t size) {
         *count = 0;
         return NULL;
     }
-    array = calloc(*count + 1, size);
+    array = calloc((size_t)*count + 1, size);
     if (array == NULL) {
         *count = 0;
         r->wrong = r->memory = true;

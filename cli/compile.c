@@ -39,8 +39,6 @@ struct compile {
 
     char **rest; /* what options_parse() may see, with room for all */
     int rest_count;
-
-    char path[SCRIPT_PATH]; /* of the output */
 };
 
 /* ------------------------------------------------------------------------ */
@@ -134,17 +132,17 @@ static bool compile_keep(struct compile *c, const struct options *o) {
 /* ------------------------------------------------------------------------ */
 
 /* The script's name without suffix, or its directory's. */
-static void compile_name(const char *path, char out[SCRIPT_PATH]) {
+static void compile_name(const char path[SCRIPT_PATH], char out[SCRIPT_PATH]) {
     char *slash;
     char *dot;
 
-    strcpy(out, path);
+    memcpy(out, path, SCRIPT_PATH);
     slash = strrchr(out, '/');
     if (slash != NULL && strcmp(slash, "/init.luau") == 0)
         *slash = '\0';
     slash = strrchr(out, '/');
     if (slash != NULL)
-        memmove(out, slash + 1, strlen(slash));
+        memmove(out, slash + 1, strlen(slash + 1) + 1);
     dot = strrchr(out, '.');
     if (dot != NULL && dot != out &&
         (strcmp(dot, ".luau") == 0 || strcmp(dot, ".lua") == 0))
@@ -174,16 +172,16 @@ static bool compile_may_write(const char *path, const struct bundler *b) {
     return false;
 }
 
-/* Fills in c->path; false when a name is missing. */
-static bool compile_output(struct compile *c, const struct script *script) {
+/* False when a name is missing. */
+static bool compile_output(const struct compile *c, const struct script *script,
+                           char out[SCRIPT_PATH]) {
     if (c->output == NULL && strcmp(script->path, "-") == 0)
         return compile_refuse("a script from standard input needs -o", "");
     if (c->output == NULL)
-        compile_name(script->path, c->path);
-    else if (snprintf(c->path, sizeof(c->path), "%s", c->output) >= SCRIPT_PATH)
+        compile_name(script->path, out);
+    else if (snprintf(out, SCRIPT_PATH, "%s", c->output) >= SCRIPT_PATH)
         return compile_refuse("too long: ", c->output);
-    if (*c->path == '\0' || strcmp(c->path, ".") == 0 ||
-        strcmp(c->path, "..") == 0)
+    if (*out == '\0' || strcmp(out, ".") == 0 || strcmp(out, "..") == 0)
         return compile_refuse("the script has no name to use: say -o OUTPUT",
                               "");
     return true;
@@ -198,14 +196,14 @@ static void compile_list(const struct bundler *b) {
         puts(b->files[i].name);
 }
 
-static int compile_script(struct compile *c, const struct options *o,
-                          struct script *script) {
+static int compile_script(const struct compile *c, const struct options *o,
+                          struct script *script, const char *path) {
     struct bundler bundler = {0};
     const struct gather gather = {o, &bundler, c->includes};
     const struct bundler_run run = {c->rest + 1, script->chunkname};
     bool done = gather_script(&gather, script) &&
-                compile_may_write(c->path, &bundler) &&
-                bundler_write(&bundler, &run, c->path);
+                compile_may_write(path, &bundler) &&
+                bundler_write(&bundler, &run, path);
 
     if (done && c->verbose)
         compile_list(&bundler);
@@ -216,6 +214,7 @@ static int compile_script(struct compile *c, const struct options *o,
 static int compile_sorted(struct compile *c) {
     struct options o;
     struct script script;
+    char path[SCRIPT_PATH];
     int code;
 
     if (!options_parse(&o, c->rest_count, c->rest, &code))
@@ -224,11 +223,11 @@ static int compile_sorted(struct compile *c) {
         return EXIT_USAGE;
     if (!script_read(&script, o.script, &code))
         return code;
-    if (!compile_output(c, &script)) {
+    if (!compile_output(c, &script, path)) {
         source_free(&script.source);
         return EXIT_USAGE;
     }
-    return compile_script(c, &o, &script);
+    return compile_script(c, &o, &script, path);
 }
 
 int compile_main(int argc, char **argv) {

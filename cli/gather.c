@@ -204,7 +204,7 @@ static void gather_first(struct gathering *a) {
     bool is_file =
         script->chunkname[0] == '@' && realpath(script->path, real) != NULL;
 
-    strcpy(a->chunkname, script->chunkname);
+    memcpy(a->chunkname, script->chunkname, sizeof(script->chunkname));
     a->source = script->source;
     script->source = (struct source){NULL, 0};
     if (is_file)
@@ -240,7 +240,7 @@ static void gather_file(struct gathering *a, uint32_t i) {
 /* ------------------------------------------------------------------------ */
 
 /* Where the last part of a path begins that ends at `end`. */
-static char *include_last(char *start, char *end) {
+static char *include_last(const char *start, char *end) {
     while (end > start && end[-1] != '/')
         end--;
     return end;

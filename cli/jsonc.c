@@ -41,7 +41,9 @@ struct range {
 /* ------------------------------------------------------------------------ */
 
 static char walk_peek(const struct walk *w) {
-    return w->at < w->size ? w->text[w->at] : '\0';
+    if (w->at >= w->size)
+        return '\0';
+    return w->text[w->at];
 }
 
 static bool walk_is(const struct walk *w, const char *text) {
@@ -248,7 +250,7 @@ static struct place jsonc_find(const struct bytes *text, jsonc_path path) {
 }
 
 enum jsonc_kind jsonc_at(const struct bytes *text, jsonc_path path) {
-    struct place place = {0};
+    struct place place;
 
     if (!jsonc_is_whole(text))
         return JSONC_NOTHING;

@@ -37,7 +37,9 @@ struct scan {
 /* ------------------------------------------------------------------------ */
 
 static char scan_peek(const struct scan *s, size_t ahead) {
-    return (size_t)(s->end - s->at) > ahead ? s->at[ahead] : '\0';
+    if ((size_t)(s->end - s->at) <= ahead)
+        return '\0';
+    return s->at[ahead];
 }
 
 static void scan_skip(struct scan *s, size_t n) {

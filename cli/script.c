@@ -29,7 +29,7 @@ bool script_read(struct script *out, const char *path, int *code) {
 
     if (resolved && source_read(&out->source, out->path, &failure)) {
         if (strcmp(path, "-") == 0)
-            strcpy(out->chunkname, "=stdin");
+            memcpy(out->chunkname, "=stdin", sizeof("=stdin"));
         else
             snprintf(out->chunkname, sizeof(out->chunkname), "@%s", out->path);
         return true;

@@ -84,7 +84,7 @@ static bool setup_find(struct setup *s, const char *name,
         setup_fail(s, "read", name, strerror(ENAMETOOLONG));
         return false;
     }
-    strcpy(f->path, path);
+    memcpy(f->path, path, sizeof(path));
     f->there = lstat(path, &st) == 0;
     if (!f->there && errno != ENOENT) {
         setup_fail(s, "read", path, strerror(errno));
@@ -101,11 +101,11 @@ static bool setup_find(struct setup *s, const char *name,
 }
 
 /* Makes the directories that are to be above the file in s->dir. */
-static bool setup_make_dirs(struct setup *s, const char *path) {
+static bool setup_make_dirs(struct setup *s, const char path[SETUP_PATH]) {
     char dir[SETUP_PATH];
     size_t start = strlen(s->dir) + 1;
 
-    strcpy(dir, path);
+    memcpy(dir, path, sizeof(dir));
     for (char *slash = strchr(dir + start, '/'); slash != NULL;
          slash = strchr(slash + 1, '/')) {
         *slash = '\0';

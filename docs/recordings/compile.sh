@@ -2,10 +2,7 @@
 # Writes compile.txt: a script becomes a program and goes elsewhere.
 #   docs/recordings/compile.sh [PROGRAM]
 set -eu
-here=$(realpath "$(dirname "$0")")
-program=$(realpath "${1:-$here/../../build/release/kahu}")
-place=$(mktemp -d)
-trap 'rm -r "$place"' EXIT
+. "$(dirname "$0")/place.sh"
 mkdir -p "$place/src/lib" "$place/elsewhere"
 
 cat >"$place/src/main.luau" <<'LUAU'
@@ -24,15 +21,6 @@ end
 LUAU
 echo '{ "aliases": { "lib": "./lib" } }' >"$place/src/.luaurc"
 
-# Runs a line as it would be typed; `kahu` is the program.
-kahu() {
-    "$program" "$@"
-}
-show() {
-    echo "\$ $1"
-    eval "$1" 2>&1 || echo "(exit status $?)"
-    echo
-}
 {
     cd "$place"
     show "kahu compile --virtual-time --verbose src/main.luau -o count"

@@ -2,10 +2,7 @@
 # Writes setup.txt: a project with settings of its own learns of kahu.
 #   docs/recordings/setup.sh [PROGRAM]
 set -eu
-here=$(realpath "$(dirname "$0")")
-program=$(realpath "${1:-$here/../../build/release/kahu}")
-place=$(mktemp -d)
-trap 'rm -r "$place"' EXIT
+. "$(dirname "$0")/place.sh"
 mkdir "$place/.vscode"
 
 cat >"$place/.vscode/settings.json" <<'JSON'
@@ -16,14 +13,6 @@ cat >"$place/.vscode/settings.json" <<'JSON'
 }
 JSON
 
-kahu() {
-    "$program" "$@"
-}
-show() {
-    echo "\$ $1"
-    eval "$1" 2>&1 || echo "(exit status $?)"
-    echo
-}
 {
     cd "$place"
     show "kahu setup --editor vscode --dry-run"
