@@ -40,6 +40,13 @@ install: all ## install the program and the library under PREFIX=/usr/local
 check-install: all ## install into a new place, use it from C and C++ there
 	tests/install/run $(BUILD)
 
+.PHONY: check-types
+check-types: all ## the type definitions in the eyes of Luau's type checker
+	cmake -S tests/types/analyzer -B build/analyzer -G Ninja \
+		-DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O0
+	cmake --build build/analyzer
+	tools/check_types $(BUILD)/kahu --analyzer build/analyzer/kahu-analyzer
+
 # --- Machines that look for what nobody thought of. Each ends with its figure,
 # --- and fails on a finding.
 

@@ -1,65 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * main.c - the program kahu: finds the command and does it; without one, finds
- * its script, runs it, exits with its code.
+ * its script, runs it, exits with its code. With a script inside, it has no
+ * commands and no options: see bundle.h.
  */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "bundle.h"
+#include "bundled.h"
+#include "compile.h"
 #include "options.h"
 #include "report.h"
 #include "run.h"
-#include "source.h"
+#include "script.h"
+#include "setup.h"
 #include "trace.h"
 
-#define MAIN_PATH 4096
-
-/* A directory stands for the init.luau in it. */
-static const char *main_resolve(const char *path, char out[MAIN_PATH]) {
-    size_t length = strlen(path);
-    struct stat st;
-
-    if (strcmp(path, "-") == 0 || stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
-        return path;
-    while (length > 1 && path[length - 1] == '/')
-        length--;
-    if (snprintf(out, MAIN_PATH, "%.*s/init.luau", (int)length, path) >=
-        MAIN_PATH)
-        return path;
-    return out;
-}
-
-/* False when there is no text; what to exit with is in *code. */
-static bool main_read(const char *path, struct source *source, int *code) {
-    struct source_failure failure;
-
-    if (source_read(source, path, &failure))
-        return true;
-    *code = failure.memory ? EXIT_SCRIPT : EXIT_USAGE;
-    if (failure.memory)
-        report_no_memory();
-    else
-        fprintf(stderr, "kahu: cannot read '%s': %s\n", path, failure.why);
-    return false;
-}
-
 static int main_run_file(const struct options *o) {
-    char resolved[MAIN_PATH];
-    char chunkname[MAIN_PATH + 1];
-    const char *path = main_resolve(o->script, resolved);
-    struct source source;
+    struct script script;
     int code;
 
-    if (!main_read(path, &source, &code))
-        return code;
-    if (strcmp(path, "-") == 0)
-        return run_script(o, &source, "=stdin");
-    snprintf(chunkname, sizeof(chunkname), "@%s", path);
-    return run_script(o, &source, chunkname);
+    if (script_read(&script, o->script, &code))
+        code = run_script(o, &script.source, script.chunkname);
+    return code;
 }
 
 static int main_run_code(const struct options *o) {
@@ -102,6 +69,8 @@ static const struct command {
 } main_commands[] = {
     {"run", main_run},
     {"trace", trace_main},
+    {"compile", compile_main},
+    {"setup", setup_main},
 };
 
 static int main_command(int argc, char **argv) {
@@ -115,7 +84,8 @@ int main(int argc, char **argv) {
     int code;
 
     main_fill_streams();
-    code = main_command(argc, argv);
+    code = bundle_is_expected() ? bundled_main(argc, argv)
+                                : main_command(argc, argv);
     if (!report_flushed() && code == EXIT_SUCCESS)
         code = EXIT_SCRIPT; /* a full disk is not to pass for success */
     return code;

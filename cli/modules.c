@@ -27,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bundle.h"
 #include "navigation.h"
 #include "vm.h"
 
@@ -314,18 +315,32 @@ static int module_main(lua_State *L) {
     return lua_pcallyieldable(L, 0, LUA_MULTRET, 0);
 }
 
+/* Text of the module, from its file, or bytecode of it, from the bundle.
+ * Raises. */
+static void module_read(lua_State *L, const struct module *module,
+                        struct vm_text *text) {
+    const struct bundle *bundle = module->owner->options->bundle;
+    const struct bundle_file *file =
+        bundle == NULL ? NULL : bundle_find(bundle, module->name);
+    struct source_failure failure = {NULL, true};
+
+    if (file != NULL)
+        text->bytecode = bundle_read(bundle, file->unit, &text->size);
+    if (text->bytecode != NULL ||
+        (file == NULL && source_read(&text->source, module->name, &failure)))
+        return;
+    if (failure.memory)
+        luaL_error(L, "not enough memory");
+    luaL_error(L, "cannot read '%s': %s", module->name, failure.why);
+}
+
 /* Pushes the thread, with the module's function on it. Raises. */
 static lua_State *module_push_thread(lua_State *L,
                                      const struct module *module) {
     lua_State *co = vm_thread_new(L);
     struct vm_text *text = vm_text_new(L);
-    struct source_failure failure;
 
-    if (!source_read(&text->source, module->name, &failure)) {
-        if (failure.memory)
-            luaL_error(L, "not enough memory");
-        luaL_error(L, "cannot read '%s': %s", module->name, failure.why);
-    }
+    module_read(L, module, text);
     lua_pushlightuserdata(L, module->owner);
     lua_pushfstring(L, "@%s", module->name);
     vm_compile(L, co, text, lua_tostring(L, -1), module->owner->options);
@@ -563,6 +578,7 @@ struct modules *modules_new(kahu_sched *s, const struct options *o) {
         return NULL;
     m->s = s;
     m->options = o;
+    m->navigation.bundle = o->bundle;
     return m;
 }
 

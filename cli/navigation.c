@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "bundle.h"
 #include "source.h"
 
 /* What realpath() writes has room. */
@@ -31,8 +32,7 @@ static bool path_cut(char *path, const char *end) {
     return true;
 }
 
-/* "./x" and "x" are the same place. */
-static const char *path_plain(const char *path) {
+const char *navigation_plain(const char *path) {
     while (path[0] == '.' && path[1] == '/')
         path += 2 + strspn(path + 2, "/");
     return path;
@@ -67,7 +67,13 @@ struct place {
     int beside;                 /* x.luau, x.lua */
     int within;                 /* x/init.luau, x/init.lua */
     bool dir;                   /* x */
+    const struct bundle *in;    /* where that is; NULL: on the disk */
 };
+
+static bool place_has_file(const struct place *found, const char *path) {
+    return found->in == NULL ? path_is_file(path)
+                             : bundle_find(found->in, path) != NULL;
+}
 
 /* Above what the user named there are only dots: "", "..", "../.." */
 static bool place_is_above(const char *place) {
@@ -89,18 +95,20 @@ static int place_find_file(struct place *found, const char *place,
                            const char *suffix) {
     char path[NAVIGATION_PATH];
 
-    if (!place_join(path, place, suffix) || !path_is_file(path))
+    if (!place_join(path, place, suffix) || !place_has_file(found, path))
         return 0;
     if (found->beside + found->within == 0)
         memcpy(found->file, path, sizeof(path));
     return 1;
 }
 
-static void place_find(struct place *found, const char *place) {
+static void place_find_in(const struct bundle *in, struct place *found,
+                          const char *place) {
     const char *slash = strrchr(place, '/');
     const char *name = slash == NULL ? place : slash + 1;
 
-    *found = (struct place){.dir = path_is_dir(place)};
+    *found = (struct place){.in = in};
+    found->dir = in == NULL ? path_is_dir(place) : bundle_has_dir(in, place);
     /* x/init.luau is the module x, and has no second name x/init. */
     if (!place_is_above(place) && strcmp(name, "init") != 0) {
         found->beside += place_find_file(found, place, ".luau");
@@ -116,10 +124,19 @@ static bool place_is_module(const struct place *found) {
     return found->beside + found->within > 0;
 }
 
-static luarequire_NavigateResult place_look(const char *place) {
+static void place_find(const struct navigation *n, struct place *found) {
+    if (n->bundle != NULL) {
+        place_find_in(n->bundle, found, n->place);
+        if (found->dir || place_is_module(found))
+            return;
+    }
+    place_find_in(NULL, found, n->place);
+}
+
+static luarequire_NavigateResult place_look(const struct navigation *n) {
     struct place found;
 
-    place_find(&found, place);
+    place_find(n, &found);
     if (found.beside + found.within > 1 || (found.beside > 0 && found.dir))
         return NAVIGATE_AMBIGUOUS;
     return found.dir || place_is_module(&found) ? NAVIGATE_SUCCESS
@@ -132,7 +149,7 @@ static luarequire_NavigateResult place_look(const char *place) {
 
 /* Stands at the module whose file the path is. */
 static bool nav_stand(struct navigation *n, const char *path) {
-    if (!place_join(n->place, path_plain(path), ""))
+    if (!place_join(n->place, navigation_plain(path), ""))
         return false;
     if (!path_cut(n->place, ".luau"))
         (void)path_cut(n->place, ".lua");
@@ -148,9 +165,13 @@ static bool nav_stand(struct navigation *n, const char *path) {
 static luarequire_NavigateResult nav_reset(lua_State *L, void *ctx,
                                            const char *chunkname) {
     const char *path = chunkname[0] == '@' ? chunkname + 1 : "script";
+    struct navigation *n = ctx;
 
     (void)L;
-    return nav_stand(ctx, path) ? NAVIGATE_SUCCESS : NAVIGATE_NOT_FOUND;
+    n->bundled = n->bundle != NULL &&
+                 (chunkname[0] != '@' ||
+                  bundle_find(n->bundle, navigation_plain(path)) != NULL);
+    return nav_stand(n, path) ? NAVIGATE_SUCCESS : NAVIGATE_NOT_FOUND;
 }
 
 /* Relative aliases are the library's to follow; here only "/..." is left. */
@@ -163,15 +184,18 @@ static luarequire_NavigateResult nav_jump(lua_State *L, void *ctx,
         return NAVIGATE_NOT_FOUND;
     while (n->place[1] != '\0' && path_cut(n->place, "/"))
         ;
-    return place_look(n->place);
+    return place_look(n);
 }
 
 static luarequire_NavigateResult nav_climb(struct navigation *n) {
     bool here = n->place[0] == '\0' || strcmp(n->place, ".") == 0;
     char above[NAVIGATION_PATH];
 
-    if (path_is_root(n->place) ||
-        !place_join(above, here ? "" : n->place, "/.."))
+    if (!place_join(above, here ? "" : n->place, "/.."))
+        return NAVIGATE_NOT_FOUND;
+    /* A bundle's directories are above each other wherever it is run. */
+    if ((n->bundle == NULL || !bundle_has_dir(n->bundle, above)) &&
+        path_is_root(n->place))
         return NAVIGATE_NOT_FOUND;
     memcpy(n->place, above, sizeof(above));
     return NAVIGATE_SUCCESS;
@@ -194,8 +218,8 @@ static luarequire_NavigateResult nav_to_parent(lua_State *L, void *ctx) {
         slash[1] = '\0';
     else
         *slash = '\0';
-    return place_look(n->place) == NAVIGATE_NOT_FOUND ? NAVIGATE_NOT_FOUND
-                                                      : NAVIGATE_SUCCESS;
+    return place_look(n) == NAVIGATE_NOT_FOUND ? NAVIGATE_NOT_FOUND
+                                               : NAVIGATE_SUCCESS;
 }
 
 static luarequire_NavigateResult nav_to_child(lua_State *L, void *ctx,
@@ -212,7 +236,7 @@ static luarequire_NavigateResult nav_to_child(lua_State *L, void *ctx,
                  name) >= NAVIGATION_PATH)
         return NAVIGATE_NOT_FOUND;
     memcpy(n->place, place, sizeof(place));
-    return place_look(n->place);
+    return place_look(n);
 }
 
 /* ------------------------------------------------------------------------ */
@@ -222,8 +246,16 @@ static luarequire_NavigateResult nav_to_child(lua_State *L, void *ctx,
 bool navigation_key(const struct navigation *n, char out[NAVIGATION_PATH]) {
     struct place found;
 
-    place_find(&found, n->place);
-    return place_is_module(&found) && realpath(found.file, out) != NULL;
+    place_find(n, &found);
+    if (!place_is_module(&found))
+        return false;
+    if (found.in == NULL)
+        return realpath(found.file, out) != NULL;
+    /* A file has one unit, whatever its names. Paths on the disk begin with a
+     * slash. */
+    snprintf(out, NAVIGATION_PATH, "bundle/%u",
+             (unsigned)bundle_find(found.in, found.file)->unit);
+    return true;
 }
 
 static luarequire_WriteResult nav_write(const char *text, char *buffer,
@@ -247,7 +279,7 @@ static bool nav_is_module(lua_State *L, void *ctx) {
     struct place found;
 
     (void)L;
-    place_find(&found, n->place);
+    place_find(n, &found);
     return place_is_module(&found);
 }
 
@@ -258,7 +290,7 @@ static luarequire_WriteResult nav_loadname(lua_State *L, void *ctx,
     struct place found;
 
     (void)L;
-    place_find(&found, n->place);
+    place_find(n, &found);
     if (!place_is_module(&found))
         return WRITE_FAILURE;
     return nav_write(found.file, buffer, size, size_out);
@@ -281,7 +313,9 @@ static luarequire_WriteResult nav_cache_key(lua_State *L, void *ctx,
 
 static bool nav_config_path(const struct navigation *n, const char *name,
                             char out[NAVIGATION_PATH]) {
-    return place_join(out, n->place, name) && path_is_file(out);
+    if (!place_join(out, n->place, name))
+        return false;
+    return n->bundled ? bundle_find(n->bundle, out) != NULL : path_is_file(out);
 }
 
 static luarequire_ConfigStatus nav_config_status(lua_State *L, void *ctx) {
@@ -297,10 +331,20 @@ static luarequire_ConfigStatus nav_config_status(lua_State *L, void *ctx) {
     return luau ? CONFIG_PRESENT_LUAU : CONFIG_ABSENT;
 }
 
+static bool nav_config_read(const struct navigation *n, const char *path,
+                            struct source *out) {
+    struct source_failure failure;
+
+    if (!n->bundled)
+        return source_read(out, path, &failure);
+    out->text =
+        bundle_read(n->bundle, bundle_find(n->bundle, path)->unit, &out->size);
+    return out->text != NULL;
+}
+
 static luarequire_WriteResult nav_config(lua_State *L, void *ctx, char *buffer,
                                          size_t size, size_t *size_out) {
     luarequire_WriteResult result = WRITE_BUFFER_TOO_SMALL;
-    struct source_failure failure;
     char path[NAVIGATION_PATH];
     struct source source;
 
@@ -308,7 +352,7 @@ static luarequire_WriteResult nav_config(lua_State *L, void *ctx, char *buffer,
     if (!nav_config_path(ctx, "/.luaurc", path) &&
         !nav_config_path(ctx, "/.config.luau", path))
         return WRITE_FAILURE;
-    if (!source_read(&source, path, &failure))
+    if (!nav_config_read(ctx, path, &source))
         return WRITE_FAILURE;
     *size_out = source.size;
     if (source.size <= size) {
@@ -317,6 +361,20 @@ static luarequire_WriteResult nav_config(lua_State *L, void *ctx, char *buffer,
     }
     source_free(&source);
     return result;
+}
+
+void navigation_configs(struct navigation *n, const char *chunkname,
+                        void (*found)(void *ud, const char *path), void *ud) {
+    luarequire_NavigateResult at = nav_reset(NULL, n, chunkname);
+    char path[NAVIGATION_PATH];
+
+    while (at == NAVIGATE_SUCCESS) {
+        if (nav_config_path(n, "/.luaurc", path))
+            found(ud, path);
+        if (nav_config_path(n, "/.config.luau", path))
+            found(ud, path);
+        at = nav_to_parent(NULL, n);
+    }
 }
 
 void navigation_configure(luarequire_Configuration *config) {

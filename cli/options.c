@@ -27,6 +27,8 @@ static const char options_help[] =
     "Usage: kahu [run] [options] SCRIPT [arguments]\n"
     "       kahu [run] [options] -e CODE [arguments]\n"
     "       kahu trace summary [--top N] FILE\n"
+    "       kahu compile SCRIPT [-o PROGRAM]   (kahu compile --help)\n"
+    "       kahu setup [--editor EDITOR] [DIR] (kahu setup --help)\n"
     "\n"
     "Runs a Luau script under a task scheduler until all its threads are "
     "done.\n"

@@ -22,6 +22,8 @@ struct gc_pace {
     int step;  /* KiB allocated between two steps of a cycle */
 };
 
+struct bundle;
+
 struct options {
     const char *code;   /* -e CODE, or NULL */
     const char *script; /* path, "-" for standard input; NULL with -e */
@@ -43,6 +45,8 @@ struct options {
     bool preload;
 
     struct gc_pace gc_pace;
+
+    const struct bundle *bundle; /* has the script and its modules, or NULL */
 };
 
 /* True with *out filled in; false when the program should exit with *code:

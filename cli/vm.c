@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bundle.h"
 #include "kahu/luau.h"
 #include "modules.h"
 
@@ -124,7 +125,7 @@ struct vm_text *vm_text_new(lua_State *L) {
     struct vm_text *text =
         lua_newuserdatadtor(L, sizeof(*text), vm_text_collect);
 
-    *text = (struct vm_text){{NULL, 0}, NULL};
+    *text = (struct vm_text){{NULL, 0}, NULL, 0};
     return text;
 }
 
@@ -135,21 +136,28 @@ struct vm_loading {
     const struct options *options;
 };
 
+char *vm_bytecode(struct source *source, const struct options *o,
+                  size_t *size) {
+    lua_CompileOptions compile = {0};
+    char *bytecode;
+
+    compile.optimizationLevel = o->optimization;
+    compile.debugLevel = o->debug;
+    source_strip(source);
+    bytecode = luau_compile(source->text, source->size, &compile, size);
+    source_free(source);
+    return bytecode;
+}
+
 static int vm_compile_protected(lua_State *co) {
     const struct vm_loading *l = lua_tolightuserdata(co, 1);
     struct vm_text *text = l->text;
-    lua_CompileOptions compile = {0};
-    size_t size;
 
-    compile.optimizationLevel = l->options->optimization;
-    compile.debugLevel = l->options->debug;
-    source_strip(&text->source);
-    text->bytecode =
-        luau_compile(text->source.text, text->source.size, &compile, &size);
-    source_free(&text->source);
+    if (text->bytecode == NULL)
+        text->bytecode = vm_bytecode(&text->source, l->options, &text->size);
     if (text->bytecode == NULL)
         luaL_error(co, "not enough memory");
-    if (luau_load(co, l->chunkname, text->bytecode, size, 0) != 0)
+    if (luau_load(co, l->chunkname, text->bytecode, text->size, 0) != 0)
         lua_error(co);
     if (l->options->codegen && luau_codegen_supported())
         luau_codegen_compile(co, -1);
@@ -177,6 +185,16 @@ static void vm_push_arguments(lua_State *L, const struct options *o) {
         lua_pushstring(L, o->argv[i]);
 }
 
+/* The script is the first unit of a bundle, if there is one. Raises. */
+static void vm_take_bundled(lua_State *L, struct vm_text *text,
+                            const struct bundle *bundle) {
+    if (bundle == NULL)
+        return;
+    text->bytecode = bundle_read(bundle, 0, &text->size);
+    if (text->bytecode == NULL)
+        luaL_error(L, "not enough memory");
+}
+
 static int vm_load_protected(lua_State *L) {
     struct vm_script *script = lua_tolightuserdata(L, 1);
     struct vm_text *text = vm_text_new(L);
@@ -185,6 +203,7 @@ static int vm_load_protected(lua_State *L) {
     script->ref = lua_ref(L, -1);
     text->source = script->source;
     script->source = (struct source){NULL, 0};
+    vm_take_bundled(L, text, script->options->bundle);
     /* Made here and moved: an error has to be raised on this thread. */
     vm_compile(L, co, text, script->chunkname, script->options);
     vm_push_arguments(L, script->options);

@@ -28,7 +28,8 @@ int vm_open(lua_State *L, struct vm_setup *setup);
  * works on it. */
 struct vm_text {
     struct source source;
-    char *bytecode;
+    char *bytecode; /* given instead of a source, or made of it */
+    size_t size;
 };
 
 /* Pushes the userdata that owns the text, which is empty. Raises. */
@@ -45,6 +46,10 @@ void vm_raise(lua_State *L);
 /* The innermost place in co's Luau code, in ar->short_src and ar->currentline;
  * the line is not above 0 when nobody kept it (-g0). */
 void vm_where(lua_State *co, lua_Debug *ar);
+
+/* Compiles the source, which is freed; an error becomes bytecode that cannot
+ * be loaded. From malloc; NULL when memory is out. */
+char *vm_bytecode(struct source *source, const struct options *o, size_t *size);
 
 /*
  * Compiles the source, which is freed, and pushes its function on L; its

@@ -24,6 +24,17 @@ if(TARGET kahu-cli)
     RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT program)
   install(FILES cli/kahu.1
     DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT program)
+  # Where the shells look, of themselves or by their packages' defaults.
+  install(FILES completions/kahu.bash RENAME kahu
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
+    COMPONENT program)
+  install(FILES completions/_kahu
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions COMPONENT program)
+  install(FILES completions/kahu.fish
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d
+    COMPONENT program)
+  install(DIRECTORY types/ DESTINATION ${CMAKE_INSTALL_DATADIR}/kahu/types
+    COMPONENT program FILES_MATCHING PATTERN "*.d.luau")
 endif()
 install(TARGETS ${exported} EXPORT kahuTargets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development

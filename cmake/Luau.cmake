@@ -12,6 +12,8 @@
 #
 # Sets KAHU_LUAU_VERSION (text) and KAHU_LUAU_BUILT (true if compiled here).
 
+include(Crate)
+
 set(KAHU_LUAU auto CACHE STRING
   "Luau from: auto, package, cargo, fetch, or a directory of its sources")
 set_property(CACHE KAHU_LUAU PROPERTY STRINGS auto package cargo fetch)
@@ -93,16 +95,8 @@ function(kahu_luau_try_cargo out)
       return()
     endif()
   endif()
-  string(JSON count LENGTH "${json}" packages)
-  math(EXPR last "${count} - 1")
-  foreach(i RANGE ${last})
-    string(JSON name GET "${json}" packages ${i} name)
-    if(name STREQUAL luau0-src)
-      string(JSON manifest GET "${json}" packages ${i} manifest_path)
-      cmake_path(GET manifest PARENT_PATH dir)
-      set(${out} ${dir}/luau PARENT_SCOPE)
-    endif()
-  endforeach()
+  kahu_crate_dir("${json}" luau0-src dir)
+  set(${out} ${dir}/luau PARENT_SCOPE)
 endfunction()
 
 function(kahu_luau_fetch tag out)

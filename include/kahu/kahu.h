@@ -236,20 +236,14 @@ typedef struct kahu_driver {
      * limits. May be NULL: now_ns. Thread: loop.
      */
     uint64_t (*real_ns)(void *ud);
-    /**
-     * As wake, but only ever called on the loop's OS thread, by no signal
-     * handler and under no lock: for a cheaper way, if there is one. May be
-     * NULL: wake. Thread: loop.
-     */
+    /** As wake, but never in a signal handler nor under a lock: for a cheaper
+     * way, if there is one. May be NULL: wake. Thread: loop. */
     void (*again)(void *ud);
 } kahu_driver;
 
 /* clang-format off */
 #define KAHU_DRIVER_INIT                                                       \
-    {                                                                          \
-        sizeof(kahu_driver), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,   \
-            NULL                                                               \
-    }
+    { sizeof(kahu_driver), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 /* clang-format on */
 
 /**
@@ -834,9 +828,7 @@ KAHU_API kahu_status kahu_call(kahu_sched *s, kahu_call_fn fn, void *ud);
 typedef enum kahu_event_type {
     KAHU_WAKE_MADE,     /**< a resume was promised */
     KAHU_WAKE_GONE,     /**< it will not come: cancelled or dropped */
-    KAHU_RESUME_BEGINS, /**< co is about to be resumed by the scheduler, with
-                              its values, and its function if it is a fresh
-                              one, on its stack */
+    KAHU_RESUME_BEGINS, /**< by the scheduler; all it takes is on co's stack */
     KAHU_RESUME_ENDS,   /**< that resume is over; nothing has come of it yet */
     KAHU_THREAD_CANCELLED /**< co was suspended and is about to be closed */
 } kahu_event_type;
@@ -847,10 +839,8 @@ typedef struct kahu_event {
     lua_State *co;        /**< to whom; only to be looked at */
     kahu_cause cause;     /**< of the resume, also of one that is promised */
     kahu_outcome outcome; /**< RESUME_ENDS, THREAD_CANCELLED: what came of it */
-    uint64_t wake;        /**< of WAKE_* and the BEGINS that keeps the promise:
-                               the same number, in order of making; else 0 */
-    uint64_t deadline_ns; /**< BEGINS by a wait or a delay: when it was due,
-                               in driver time; else KAHU_NEVER_NS */
+    uint64_t wake; /**< of WAKE_*, and of the BEGINS that keeps it; or 0 */
+    uint64_t deadline_ns; /**< BEGINS of a timed wake; or KAHU_NEVER_NS */
 } kahu_event;
 
 /**

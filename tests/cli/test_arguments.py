@@ -149,8 +149,15 @@ class Information(program.ProgramTest):
     def test_help_is_given_whatever_follows(self):
         self.assertEqual(self.run_lines("--help"), self.run_lines("--help", "nofile", "-z"))
 
+    def all_help(self):
+        """What the program says of itself and of its commands."""
+        text = "\n".join(self.run_lines("--help"))
+        for command in re.findall(r"\(kahu (\S+) --help\)", text):
+            text += "\n".join(self.run_lines(command, "--help"))
+        return text
+
     def test_help_and_the_manual_know_the_same_options(self):
-        told = set(re.findall(r"--[a-z-]+", "\n".join(self.run_lines("--help"))))
+        told = set(re.findall(r"--[a-z-]+", self.all_help()))
         with open(os.path.join(program.ROOT, "cli/kahu.1"), encoding="utf-8") as file:
             manual = file.read().replace("\\-", "-")
         described = set(re.findall(r"--[a-z-]+", manual))

@@ -1,0 +1,451 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""`kahu compile`: programs that do what their scripts do, elsewhere."""
+
+import os
+import shutil
+import subprocess
+import unittest
+
+import program
+
+USAGE = "Try 'kahu compile --help'.\n"
+DYNAMIC = "warning: what is required here is known only when it runs: name it with --include\n"
+
+
+class CompileTest(program.ProgramTest):
+    def compile(self, *args, err="", out="", **options):
+        """Compiles without more complaints than those that are expected."""
+        result = self.run_program("compile", *args, **options)
+        self.check(result, out=out, err=err)
+
+    def refuse(self, *args, err, code=1, **options):
+        self.check(self.run_program("compile", *args, **options), code=code, err=err)
+
+    def run_app(self, name, *args, cwd="/", env=None):
+        """Runs a program with no environment, in another directory."""
+        process = subprocess.run(
+            [os.path.join(self.dir, name), *args],
+            cwd=cwd,
+            env=env or {},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=program.TIME_LIMIT_S,
+            check=False,
+        )
+        return program.Result(
+            process.returncode, program.decode(process.stdout), program.decode(process.stderr)
+        )
+
+    def same(self, script, *args, options=(), cwd=None):
+        """The program does what its script does, when no source is left."""
+        where = cwd or self.dir
+        wanted = self.run_program(*options, script, *args, cwd=where)
+        app = os.path.join(self.dir, "moved")
+        self.compile(*options, script, "-o", app, cwd=where)
+        hidden = self.dir + ".hidden"
+        self.addCleanup(lambda: shutil.rmtree(hidden, ignore_errors=True))
+        os.mkdir(hidden)
+        shutil.move(app, os.path.join(hidden, "app"))
+        for name in os.listdir(self.dir):
+            shutil.move(os.path.join(self.dir, name), os.path.join(hidden, "+" + name))
+        got = self.run_app(os.path.join(hidden, "app"), *args)
+        self.assertEqual((got.err, got.out, got.code), (wanted.err, wanted.out, wanted.code))
+        return got
+
+
+class Programs(CompileTest):
+    def test_modules_in_nested_directories(self):
+        self.write("app/main.luau", "print(require('./lib/one'), require('@deep/three'), ...)")
+        self.write("app/lib/one.luau", "return 'one ' .. require('./two')")
+        self.write("app/lib/two/init.luau", "task.wait() return 'two ' .. require('@self/inner')")
+        self.write("app/lib/two/inner.luau", "return require('../../../other')")
+        self.write("app/.luaurc", '{ "aliases": { "deep": "./lib/deeper" } } // mine')
+        self.write("app/lib/deeper/three.lua", "return debug.info(1, 's')")
+        self.write("other.luau", "return 'other'")
+        got = self.same("app/main.luau", "a", "--help", "", "-e")
+        self.assertEqual(got.out, "one two other\tapp/lib/deeper/three.lua\ta\t--help\t\t-e\n")
+
+    def test_from_wherever_it_was_compiled(self):
+        for place, script in (
+            (".", "app/main.luau"),
+            ("app", "main.luau"),
+            ("app/lib", "../main.luau"),
+            ("app", "../app/main.luau"),
+            (".", "app"),
+            ("/", None),
+        ):
+            with self.subTest(place=place, script=script):
+                self.setUp()
+                self.write("app/lib/one.luau", "return require('../../far') .. debug.info(1, 's')")
+                self.write("far.luau", "return 'far from '")
+                self.write("app/main.luau", "print(require('./lib/one'), debug.info(1, 's'))")
+                self.write("app/init.luau", "print(require('@self/lib/one'), debug.info(1, 's'))")
+                script = script or os.path.join(self.dir, "app/main.luau")
+                got = self.same(script, cwd=os.path.join(self.dir, place))
+                self.assertIn("far from ", got.out)
+
+    def test_errors_have_their_places(self):
+        self.write(
+            "main.luau",
+            "local lib = require('./lib')\n"
+            "task.spawn(function()\n    lib.fail()\nend)\n"
+            "print(pcall(require, './bad'))\n"
+            "error({})\n",
+        )
+        self.write("lib.luau", "return { fail = function()\n    error('failed')\nend }")
+        self.write("bad.luau", "\n\nlocal x = nil + 1")
+        got = self.same("main.luau")
+        self.assertIn("lib.luau:2: failed\nstack traceback:\n", got.err)
+        self.assertIn("  main.luau:3\n", got.err)
+        self.assertIn("bad.luau:3: attempt to perform arithmetic", got.out)
+        self.assertEqual(got.code, 1)
+
+    def test_exit_codes(self):
+        self.write("main.luau", "scheduler.stop(tonumber((...)))")
+        self.assertEqual(self.same("main.luau", "7").code, 7)
+
+    def test_a_script_that_yields_is_warned_of(self):
+        self.write("main.luau", "\ncoroutine.yield()")
+        got = self.same("main.luau")
+        self.assertIn("main.luau:2: warning: the script yielded here", got.err)
+
+    def test_a_module_has_one_value_by_all_its_names(self):
+        self.write("proj/main.luau", "print(require('./x') == require('@abs/x'))")
+        self.write("proj/x.luau", "print('once') return {}")
+        self.write("proj/.luaurc", f'{{"aliases": {{"abs": "{self.dir}/proj"}}}}')
+        self.assertEqual(self.same("proj/main.luau").out, "once\ntrue\n")
+
+    def test_modules_that_require_each_other(self):
+        self.write("main.luau", "print(require('./x'))")
+        self.write("x.luau", "return require('./y')")
+        self.write("y.luau", "return require('./x')")
+        self.assertIn("cyclic require: y.luau -> x.luau -> y.luau", self.same("main.luau").err)
+
+    def test_the_script_as_a_module(self):
+        self.write("main.luau", "if ... then print(require('./main')) end return 5")
+        self.assertEqual(self.same("main.luau", "x").out, "5\n")
+
+    def test_configuration_in_luau(self):
+        self.write(".config.luau", 'return { luau = { aliases = { lib = "./things" } } }')
+        self.write("things/x.luau", "return 'thing'")
+        self.write("main.luau", "print(require('@lib/x'))")
+        self.assertEqual(self.same("main.luau").out, "thing\n")
+
+    def test_first_lines_that_are_no_luau(self):
+        self.write("main.luau", "\N{BYTE ORDER MARK}#!/usr/bin/env kahu it's\nprint(require('./x'))\nx()")
+        self.write("x.luau", "#!/usr/bin/kahu\nreturn debug.info(1, 'l')")
+        got = self.same("main.luau")
+        self.assertEqual(got.out, "2\n")
+        self.assertIn("main.luau:3:", got.err)
+
+    def test_from_standard_input(self):
+        self.write("lib.luau", "return debug.info(1, 's')")
+        self.compile("-", "-o", "app", stdin="print(require('./lib'), debug.info(1, 's'))")
+        os.remove(os.path.join(self.dir, "lib.luau"))
+        self.check(self.run_app("app"), out="lib.luau\tstdin\n")
+
+
+class Options(CompileTest):
+    def test_levels_are_those_of_the_compilation(self):
+        self.write("main.luau", "local function f() error('x') end f()")
+        self.assertEqual(self.same("main.luau", options=["-g0"]).err.splitlines()[0], "x")
+        self.setUp()
+        self.write("main.luau", "local function f() error('x') end\nf()")
+        self.assertIn("main.luau:1: x", self.same("main.luau", options=["-O2", "-g2"]).err)
+
+    def test_what_a_run_is_told_is_kept(self):
+        self.write("main.luau", "print(task.wait())")
+        options = ["--virtual-time", "--min-wait", "0.5"]
+        self.assertEqual(self.same("main.luau", options=options).out, "0.5\n")
+        self.setUp()
+        self.write("main.luau", "print(task.wait())")
+        self.compile("--stats", "--codegen", "main.luau", "-oapp")
+        self.assertIn("resumes ", self.run_app("app").err)
+
+    def test_ours_stand_anywhere(self):
+        self.write("main.luau", "print(...)")
+        for line in (
+            ["-oapp", "main.luau"],
+            ["--output=app", "--", "main.luau"],
+            ["--virtual-time", "main.luau", "--output", "app"],
+        ):
+            self.compile(*line)
+            self.check(self.run_app("app", "--", "-o"), out="--\t-o\n")
+            os.remove(os.path.join(self.dir, "app"))
+
+    def test_help(self):
+        result = self.run_program("compile", "--help")
+        self.assertTrue(result.out.startswith("Usage: kahu compile"))
+        self.check(result, out=result.out)
+
+    def test_names(self):
+        self.write("dir/tool.luau", "print('tool')")
+        self.write("whole/init.luau", "print('whole')")
+        self.compile("dir/tool.luau")
+        self.check(self.run_app("tool"), out="tool\n")
+        os.remove(os.path.join(self.dir, "tool"))
+        self.refuse(
+            "whole/", err="kahu: will not write over 'whole', which is no file: say -o OUTPUT\n"
+        )
+
+    def test_list(self):
+        self.write("main.luau", "require('@lib/x')")
+        self.write("lib/x.luau", "return require('../y')")
+        self.write("y.luau", "return 1")
+        self.write(".luaurc", '{"aliases": {"lib": "./lib"}}')
+        self.compile("-v", "main.luau", out="main.luau\nlib/x.luau\n.luaurc\ny.luau\n")
+
+
+class Scanning(CompileTest):
+    def files(self, script):
+        """What is found to be required, beside the script."""
+        self.write("main.luau", script)
+        result = self.run_program("compile", "-v", "main.luau", "-o", "app")
+        self.assertEqual(result.code, 0, result.err)
+        return result.out.split()[1:], result.err
+
+    def test_calls_of_every_form(self):
+        for name in "abcdefgh":
+            self.write(f"{name}.luau", f"return '{name}'")
+        self.write("it's.luau", "return 1")
+        found, err = self.files(
+            "local a = require('./a')\n"
+            'local b = require "./b"\n'
+            "local c = require[==[./c]==]\n"
+            "local d = require (  -- why\n  './d' --[[ how ]] )\n"
+            "local e = `{require('./e')}{ { `{require(`./f`)}` } }`\n"
+            "local g = pcall(require, './g')\n"
+            "local h = 'x'..require('\\x2e/\\104')\n"
+            "local i = require('./it\\'s', 5)\n"
+        )
+        self.assertEqual(found, [f"{n}.luau" for n in "abcdefgh"] + ["it's.luau"])
+        self.assertEqual(err, "")
+
+    def test_what_looks_like_one(self):
+        found, err = self.files(
+            "-- require('./a')\n"
+            "--[[ require('./a')\n]] --[=[ ]] require('./a') ]=]\n"
+            "local text = \"require('./a')\" .. 'require(\"./a\") \\'' .. [[ require('./a') ]]\n"
+            "local t = { require = function(p) return p end }\n"
+            "t.require('./a') t:require('./a') local prequire, required = print, print\n"
+            "prequire('./a') required('./a')\n"
+            "local u = `require('./a') \\{ require('./a') {1} require('./a')`\n"
+        )
+        self.assertEqual((found, err), ([], ""))
+
+    def test_calls_that_nobody_can_know(self):
+        found, err = self.files(
+            "if not ... then return end\n"
+            "local name = './a'\n"
+            "require(name)\n"
+            "require('./' .. 'a')\n"
+            "require(`./{name}`)\n"
+            "local r = require\n"
+        )
+        self.assertEqual(found, [])
+        self.assertEqual(err, "".join(f"main.luau:{n}: {DYNAMIC}" for n in (3, 4, 5, 6)))
+
+    def test_a_guarded_one_may_find_nothing(self):
+        found, err = self.files("print(pcall(require, './none'))")
+        self.assertEqual(found, [])
+        self.assertTrue(err.startswith("main.luau:1: warning: error requiring module"), err)
+        self.assertIn("could not resolve child component", self.run_app("app").out)
+
+
+class Including(CompileTest):
+    def setUp(self):
+        super().setUp()
+        self.write("src/main.luau", "print(require('../plugins/' .. ...))")
+        for name in ("a", "sub/b"):
+            self.write(f"plugins/{name}.luau", "return debug.info(1, 's') .. require('./c')")
+            self.write(f"plugins/{os.path.dirname(name)}/c.luau", "return '+c'")
+        self.write("plugins/readme.md", "no module")
+        self.warning = f"src/main.luau:1: {DYNAMIC}"
+
+    def test_a_directory(self):
+        for path in ("plugins", "./plugins/", "src/../plugins/."):
+            self.compile("src/main.luau", "-o", "app", "--include", path, err=self.warning)
+            self.check(self.run_app("app", "a"), out="plugins/a.luau+c\n")
+            self.check(self.run_app("app", "sub/b"), out="plugins/sub/b.luau+c\n")
+
+    def test_the_current_directory_and_one_above(self):
+        for path, where in ((".", "plugins"), ("..", "plugins/sub")):
+            self.write("plugins/main.luau", "print(require('./' .. ...))")
+            script = os.path.relpath("plugins/main.luau", where)
+            self.compile(
+                script, "-o", "../app" if path == "." else "../../app", "--include=" + path,
+                cwd=os.path.join(self.dir, where),
+                err=f"{script}:1: {DYNAMIC}",
+            )
+            self.assertIn("a.luau+c\n", self.run_app("app", "a").out)
+
+    def test_a_file_and_a_script_with_an_absolute_name(self):
+        script = os.path.join(self.dir, "src/main.luau")
+        warning = f"{script}:1: {DYNAMIC}"
+        self.compile(script, "-o", "app", "--include", "plugins/a.luau", err=warning)
+        shutil.rmtree(os.path.join(self.dir, "plugins"))
+        self.check(self.run_app("app", "a"), out=f"{self.dir}/plugins/a.luau+c\n")
+
+    def test_what_is_not_included_is_looked_for(self):
+        self.compile("src/main.luau", "-o", "app", err=self.warning)
+        self.check(self.run_app("app", "a", cwd=self.dir), out="plugins/a.luau+c\n")
+        result = self.run_app("app", "a")
+        self.assertIn("could not resolve child component", result.err)
+        self.assertEqual(result.code, 1)
+
+    def test_mistakes(self):
+        for path, why in (
+            ("none", "it is not there"),
+            ("plugins/readme.md", "it is no .luau or .lua file"),
+        ):
+            self.refuse(
+                "src/main.luau", "--include", path,
+                err=f"{self.warning}kahu: cannot include '{path}': {why}\n",
+            )
+
+
+class Inside(CompileTest):
+    def test_nothing_on_the_disk_comes_before(self):
+        self.write("main.luau", "print(require('./x'), require('@lib/x'))")
+        self.write("x.luau", "return 'inside'")
+        self.write(".luaurc", '{"aliases": {"lib": "./"}}')
+        self.compile("main.luau", "-o", "app")
+        for name in ("x.luau", "x.lua", "x/init.luau", "other/x.luau"):
+            self.write("there/" + name, "return 'disk'")
+        self.write("there/.luaurc", '{"aliases": {"lib": "./other"}}')
+        there = os.path.join(self.dir, "there")
+        self.check(self.run_app("app", cwd=there), out="inside\tinside\n")
+
+    def test_the_libraries_it_needs_are_the_programs(self):
+        ldd = shutil.which("ldd")
+        if ldd is None:
+            self.skipTest("there is no ldd")
+
+        def needed(path):
+            result = subprocess.run([ldd, path], capture_output=True, text=True, check=False)
+            return sorted(line.split()[0] for line in result.stdout.splitlines())
+
+        self.write("main.luau", "")
+        self.compile("main.luau", "-o", "app")
+        self.assertEqual(needed(os.path.join(self.dir, "app")), needed(program.PROGRAM))
+
+    def test_permissions_are_those_of_a_program(self):
+        self.write("main.luau", "")
+        self.compile("main.luau", "-o", "app", umask=0o027)
+        self.assertEqual(os.stat(os.path.join(self.dir, "app")).st_mode & 0o777, 0o750)
+
+
+class Mistakes(CompileTest):
+    def test_command_lines(self):
+        self.write("main.luau", "")
+        for line, err in (
+            (["main.luau", "-o"], "kahu: a value is missing after -o\n" + USAGE),
+            (["--include"], "kahu: a value is missing after --include\n" + USAGE),
+            (["-e", "print()"], "kahu: compile takes a script, not -e\n" + USAGE),
+            (["a", "b"], "kahu: compile takes one script, and there is also b\n" + USAGE),
+            ([], "kahu: no script given\nTry 'kahu --help'.\n"),
+            (["--min-wait", "x", "a"],
+             "kahu: --min-wait takes seconds, not 'x'\nTry 'kahu --help'.\n"),
+            (["-"], "kahu: a script from standard input needs -o\n" + USAGE),
+            (["none"], "kahu: cannot read 'none': No such file or directory\n"),
+        ):
+            with self.subTest(line=line):
+                self.refuse(*line, err=err, code=2)
+        self.assertEqual(os.listdir(self.dir), ["main.luau"])
+
+    def test_sources_that_do_not_compile(self):
+        self.write("main.luau", "print(")
+        result = self.run_program("main.luau")
+        self.refuse("main.luau", err=result.err)
+        self.write("main.luau", "\nrequire('./x')")
+        self.write("x.luau", "\nlocal = 5")
+        result = self.run_program("compile", "main.luau")
+        self.assertIn("x.luau:2: ", result.err)
+        self.assertEqual(result.code, 1)
+        self.assertEqual(sorted(os.listdir(self.dir)), ["main.luau", "x.luau"])
+
+    def test_modules_that_are_not_there(self):
+        self.write("main.luau", "require('./a')\nrequire('b')\nrequire('./c\\0')")
+        result = self.run_program("compile", "main.luau")
+        lines = result.err.splitlines()
+        self.assertIn('main.luau:1: error requiring module "./a": could not resolve', lines[0])
+        self.assertTrue(lines[1].startswith("main.luau:2: "), lines)
+        self.assertEqual(lines[2], "main.luau:3: path contains a zero byte")
+        self.assertEqual((len(lines), result.code), (3, 1))
+
+    def test_outputs_that_cannot_be(self):
+        self.write("tool", "print(1)")
+        self.write("main.luau", "require('./x')")
+        self.write("x.luau", "return 1")
+        source = "which is a source: say -o OUTPUT\n"
+        for line, err in (
+            (["tool"], f"kahu: will not write over 'tool', {source}"),
+            (["main.luau", "-o", "./x.luau"], f"kahu: will not write over './x.luau', {source}"),
+            (["main.luau", "-o", "/dev/null"],
+             "kahu: will not write over '/dev/null', which is no file: say -o OUTPUT\n"),
+            (["main.luau", "-o", "no/app"],
+             "kahu: cannot write 'no/app': No such file or directory\n"),
+        ):
+            self.refuse(*line, err=err)
+        self.assertEqual(sorted(os.listdir(self.dir)), ["main.luau", "tool", "x.luau"])
+
+    def test_a_program_that_runs_is_replaced(self):
+        self.write("main.luau", "io = print('ready') task.wait(60)")
+        self.compile("main.luau", "-o", "app")
+        app = subprocess.Popen(
+            [os.path.join(self.dir, "app")], stdout=subprocess.PIPE, text=True
+        )
+        try:
+            self.assertEqual(app.stdout.readline(), "ready\n")
+            self.write("main.luau", "print('new')")
+            self.compile("main.luau", "-o", "app")
+            self.check(self.run_app("app"), out="new\n")
+        finally:
+            app.kill()
+            app.wait()
+            app.stdout.close()
+
+
+class Damage(CompileTest):
+    def setUp(self):
+        super().setUp()
+        self.write("main.luau", "print('the script', ...)")
+        self.compile("main.luau", "-o", "app")
+        self.path = os.path.join(self.dir, "app")
+        with open(self.path, "rb") as file:
+            self.bytes = file.read()
+
+    def damage(self, data, why):
+        with open(self.path, "wb") as file:
+            file.write(data)
+        for args in ([], ["--help"], ["-e", "print(1)"]):
+            self.check(
+                self.run_app("app", *args), code=2, err=f"kahu: the script in this program: {why}\n"
+            )
+
+    def test_a_byte_that_changed(self):
+        at = self.bytes.rindex(b"the script")
+        self.damage(self.bytes[:at] + b"T" + self.bytes[at + 1 :], "is damaged")
+
+    def test_sizes_and_formats_that_cannot_be(self):
+        head, trailer = self.bytes[:-32], self.bytes[-32:]
+        self.damage(head + trailer[:8] + b"\xff" + trailer[9:], "has an unknown format")
+        self.damage(head + trailer[:16] + b"\xff" * 8 + trailer[24:], "is damaged")
+        self.damage(head + trailer[:16] + b"\0" * 8 + trailer[24:], "is damaged")
+
+    def test_an_end_that_was_cut(self):
+        why = "is missing: the file was cut, stripped, or changed"
+        self.damage(self.bytes[:-1], why)
+        self.damage(self.bytes + b"more", why)
+
+    @unittest.skipUnless(shutil.which("strip"), "there is no strip")
+    def test_strip_takes_it_away(self):
+        subprocess.run(["strip", self.path], check=True)
+        with open(self.path, "rb") as file:
+            data = file.read()
+        self.damage(data, "is missing: the file was cut, stripped, or changed")
+
+
+if __name__ == "__main__":
+    program.main()
