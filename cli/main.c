@@ -14,6 +14,7 @@
 #include "report.h"
 #include "run.h"
 #include "source.h"
+#include "test.h"
 
 #define MAIN_PATH 4096
 
@@ -100,6 +101,7 @@ static const struct command {
     int (*main)(int argc, char **argv);
 } main_commands[] = {
     {"run", main_run},
+    {"test", test_main},
 };
 
 static int main_command(int argc, char **argv) {

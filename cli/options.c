@@ -26,6 +26,7 @@
 static const char options_help[] =
     "Usage: kahu [run] [options] SCRIPT [arguments]\n"
     "       kahu [run] [options] -e CODE [arguments]\n"
+    "       kahu test [options] [paths]   (kahu test --help)\n"
     "\n"
     "Runs a Luau script under a task scheduler until all its threads are "
     "done.\n"
@@ -235,12 +236,16 @@ static bool options_rest(struct options *o, int argc, char **argv, int *code) {
     return options_refuse(code);
 }
 
+void options_default(struct options *out) {
+    *out = (struct options){.optimization = 1, .debug = 1};
+    out->gc_pace = (struct gc_pace){.goal = 200, .speed = 400, .step = 64};
+}
+
 bool options_parse(struct options *out, int argc, char **argv, int *code) {
     static char name[] = "kahu"; /* what getopt's messages begin with */
     int option;
 
-    *out = (struct options){.optimization = 1, .debug = 1};
-    out->gc_pace = (struct gc_pace){.goal = 200, .speed = 400, .step = 64};
+    options_default(out);
     argv[0] = name;
     /* "+": what follows the script is the script's. */
     while ((option = getopt_long(argc, argv, "+e:O:g:h", options_long, NULL)) !=
