@@ -60,6 +60,19 @@ void test_file_free(struct test_file *f) {
 /* What the file sees                                                       */
 /* ------------------------------------------------------------------------ */
 
+/* Reports are made of strings that end at a zero byte. */
+static void file_add_output(struct text *output, const char *s, size_t size) {
+    const char *zero;
+
+    while ((zero = memchr(s, '\0', size)) != NULL) {
+        text_add(output, s, (size_t)(zero - s));
+        text_add_string(output, "\\0");
+        size -= (size_t)(zero - s) + 1;
+        s = zero + 1;
+    }
+    text_add(output, s, size);
+}
+
 /* print, into what is shown with the file. */
 static int file_print(lua_State *L) {
     struct test_file *f = lua_tolightuserdata(L, lua_upvalueindex(1));
@@ -71,7 +84,7 @@ static int file_print(lua_State *L) {
 
         if (i > 1)
             text_add(&f->output, "\t", 1);
-        text_add(&f->output, string, size);
+        file_add_output(&f->output, string, size);
         lua_pop(L, 1);
     }
     text_add(&f->output, "\n", 1);

@@ -88,7 +88,7 @@ static int find_names(const char *path, struct test_list *names) {
     return 0;
 }
 
-/* The current directory is not named: messages name files as short as can be. */
+/* The current directory is not named: messages are as short as can be. */
 static char *find_join(const char *directory, const char *name) {
     struct text path = {NULL, 0, 0};
     size_t length = strlen(directory);

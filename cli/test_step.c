@@ -178,7 +178,8 @@ static const char *step_drive(struct test_vm *v, uint64_t limit_ns) {
             continue;
         if (step_is_stuck(v))
             return "yielded here, and nothing is left that would resume it";
-        v->timed_out = v->timed_out || !step_turn(v, limit_ns);
+        if (!step_turn(v, limit_ns))
+            v->timed_out = true;
     }
     return NULL;
 }
