@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "test_step.h"
 
-#include <lualib.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,8 +11,7 @@
 #define STEP_SETTLE 1000
 
 static const char step_timed_out[] = "timed out";
-static const char step_stalled[] =
-    "stalled: there was no end of work to do at once";
+static const char step_busy[] = "busy";
 
 /* ------------------------------------------------------------------------ */
 /* Words                                                                    */
@@ -28,9 +26,17 @@ static const char *step_line_end(const char *line) {
     return line + strcspn(line, "\n");
 }
 
-/* "file:line" at the beginning of the line is in the message already. */
+/* Bytes of the "file:line" that a line of a traceback begins with. */
+static size_t step_place_length(const char *line) {
+    const char *end = step_line_end(line);
+    const char *name = strstr(line, " function ");
+
+    return (size_t)((name != NULL && name < end ? name : end) - line);
+}
+
+/* That is what the message begins with. */
 static bool step_is_named(const char *line, const char *message) {
-    size_t length = strcspn(line, " \n");
+    size_t length = step_place_length(line);
 
     return strncmp(line, message, length) == 0 && message[length] == ':';
 }
@@ -73,14 +79,33 @@ void test_step_error(void *ud, lua_State *L, lua_State *co, const char *message,
     step_add_error(&v->elsewhere, "in another thread: ", message, traceback);
 }
 
+/* The Luau code that co is in, as the traceback of an error has it. */
+static void step_trace(struct text *out, lua_State *co) {
+    lua_Debug ar;
+
+    for (int level = 0; lua_getinfo(co, level, "sln", &ar); level++) {
+        if (ar.what[0] == 'C' || strcmp(ar.short_src, TEST_LIBRARY) == 0)
+            continue;
+        text_addf(out, "%s:%d%s%s\n", ar.short_src, ar.currentline,
+                  ar.name != NULL ? " function " : "",
+                  ar.name != NULL ? ar.name : "");
+    }
+}
+
 /* What the thread did not live to say. */
 static void step_add_cancelled(struct test_vm *v, lua_State *co,
                                const char *why) {
-    kahu_thread_info info = {.size = sizeof(info)};
-    bool known = kahu_get_thread_info(v->s, co, &info) == KAHU_OK;
+    struct text trace = {NULL, 0, 0};
+    const char *frames;
 
-    text_addf(&v->message, "%s%s%s", known ? info.where : "",
-              known && info.where[0] != '\0' ? ": " : "", why);
+    step_trace(&trace, co);
+    frames = text_string(&trace);
+    if (*frames != '\0')
+        text_addf(&v->message, "%.*s: ", (int)step_place_length(frames),
+                  frames);
+    text_add_string(&v->message, why);
+    step_add_traceback(&v->message, text_string(&v->message), frames);
+    text_free(&trace);
 }
 
 /* ------------------------------------------------------------------------ */
@@ -111,14 +136,21 @@ static void step_cancel_all(struct test_vm *v) {
 /* Ends the thread, for a reason it is told. */
 static void step_give_up(struct test_vm *v, lua_State *co, const char *why,
                          uint64_t timeout_ns) {
-    step_add_cancelled(v, co, why);
+    struct text reason = {NULL, 0, 0};
+
+    text_add_string(&reason, why);
     if (why == step_timed_out)
-        text_addf(&v->message, " after %g s", (double)timeout_ns / 1e9);
+        text_addf(&reason, " after %g s", (double)timeout_ns / 1e9);
+    else if (why == step_busy)
+        text_addf(&reason, " for more than %g s of real time",
+                  (double)v->options->stall_ns / 1e9);
+    step_add_cancelled(v, co, text_string(&reason));
+    text_free(&reason);
     v->failed = true;
     if (kahu_cancel(v->s, co) != KAHU_OK)
         text_add_string(&v->message, " (and could not be cancelled)");
     (void)kahu_unwatch(v->s, co, step_ended, v);
-    if (why == step_stalled)
+    if (why == step_busy)
         step_cancel_all(v);
 }
 
@@ -173,7 +205,7 @@ static const char *step_drive(struct test_vm *v, uint64_t limit_ns) {
         if (v->timed_out)
             return step_timed_out;
         if (v->stepped != NULL && uv_hrtime() >= stalled_ns)
-            return step_stalled;
+            return step_busy;
         if (!kahu_is_ready(v->s) && modules_unblock(v->modules))
             continue;
         if (step_is_stuck(v))
@@ -193,7 +225,8 @@ static void step_settle(struct test_vm *v) {
     while (steps++ < STEP_SETTLE && kahu_is_ready(v->s))
         (void)kahu_step(v->s);
     if (steps > STEP_SETTLE && v->stepped != NULL && kahu_is_ready(v->s)) {
-        step_add_error(&v->elsewhere, "", step_stalled, "");
+        step_add_error(&v->elsewhere, "",
+                       "threads defer each other without an end", "");
         step_cancel_all(v);
     }
 }

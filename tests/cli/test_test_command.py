@@ -219,6 +219,20 @@ class Running(TestCommand):
         """
         self.fails(self.one(text), "FAIL  a", "ok    b", "1 passed, 1 failed in 1 file")
 
+    def test_all_that_was_waiting_is_named(self):
+        self.write("slow.luau", "return function()\n    task.wait(50)\nend")
+        text = "local slow = require('./slow')\nit('x', function()\n    slow()\nend)"
+        self.fails(
+            self.one(text, name="a b.test.luau"),
+            "        slow.luau:2: timed out after 10 s\n"
+            "          slow.luau:2\n"
+            "          a b.test.luau:3\n\n",
+        )
+        self.fails(
+            self.one("it('x', function() error('oh') end)", name="a b.test.luau"),
+            "        a b.test.luau:1: oh\n\n",
+        )
+
     def test_cancelled(self):
         text = """
         it("x", function()
@@ -256,9 +270,9 @@ class Running(TestCommand):
         result = self.one(text, "--stall", "0.3")
         self.fails(
             result,
-            "FAIL  defers\n        a.test.luau:5: stalled: there was no end",
+            "FAIL  defers\n        a.test.luau:5: busy for more than 0.3 s of real time\n",
             "ok    goes on",
-            "FAIL  leaves it behind\n        stalled: there was no end",
+            "FAIL  leaves it behind\n        threads defer each other without an end\n",
             "FAIL  loops\n        a.test.luau:12: script timeout",
             "FAIL  catches\n        a.test.luau:13: script timeout",
             "        in another thread: a.test.luau:15: script timeout",
