@@ -6,6 +6,7 @@
  *   test_find.c     which files there are
  *   test_pool.c     OS threads that run them, results in the files' order
  *   test_file.c     one file: a VM, a scheduler, step after step
+ *   test_plan.c     its steps: tests and hooks
  *   test_step.c     one function on a thread of its own, with a timeout
  *   test_report.c   what people read; test_tap.c, test_junit.c what machines do
  *   test_watch.c    --watch
@@ -80,6 +81,10 @@ struct test_file {
 
 /* Appends; the texts are taken, message may be NULL. */
 void test_file_add(struct test_file *f, struct test_result result);
+
+/* The same for something of the file as a whole; only the message is taken. */
+void test_file_add_whole(struct test_file *f, enum test_status status,
+                         const char *name, char *message);
 
 /* Runs the file, and fills in what came of it. */
 void test_file_run(struct test_file *f, const struct test_options *o);

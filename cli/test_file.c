@@ -32,17 +32,9 @@ void test_file_add(struct test_file *f, struct test_result result) {
     f->counts[result.status]++;
 }
 
-static char *file_copy(const char *string) {
-    struct text t = {NULL, 0, 0};
-
-    text_add_string(&t, string);
-    return text_take(&t);
-}
-
-/* Of the file as a whole; the message is taken. */
-static void file_add_whole(struct test_file *f, enum test_status status,
-                           const char *name, char *message) {
-    struct test_result result = {status, file_copy(name), message, 0, 0};
+void test_file_add_whole(struct test_file *f, enum test_status status,
+                         const char *name, char *message) {
+    struct test_result result = {status, text_copy(name), message, 0, 0};
 
     test_file_add(f, result);
 }
@@ -135,13 +127,12 @@ static void file_open_more(lua_State *L, void *ud) {
 /* Loading                                                                  */
 /* ------------------------------------------------------------------------ */
 
-/* Pops Luau's error from L. */
-static void file_add_error(struct test_vm *v) {
+void test_file_add_error(struct test_vm *v) {
     const char *message = lua_tostring(v->L, -1);
 
     if (message == NULL)
         message = "not enough memory";
-    file_add_whole(v->file, TEST_FAILED, "loading", file_copy(message));
+    test_file_add_whole(v->file, TEST_FAILED, "loading", text_copy(message));
     lua_pop(v->L, 1);
 }
 
@@ -156,7 +147,7 @@ static bool file_push_script(struct test_vm *v) {
         struct text why = {NULL, 0, 0};
 
         text_addf(&why, "%s: cannot be read: %s", v->file->path, failure.why);
-        file_add_whole(v->file, TEST_FAILED, "loading", text_take(&why));
+        test_file_add_whole(v->file, TEST_FAILED, "loading", text_take(&why));
         return false;
     }
     text_addf(&chunkname, "@%s", v->file->path);
@@ -165,7 +156,7 @@ static bool file_push_script(struct test_vm *v) {
     source_free(&script.source);
     text_free(&chunkname);
     if (status != LUA_OK) {
-        file_add_error(v);
+        test_file_add_error(v);
         return false;
     }
     lua_getref(v->L, script.ref);
@@ -181,194 +172,8 @@ static bool file_load(struct test_vm *v) {
         return false;
     message = test_step_run(v, v->options->timeout_ns, &duration_ns);
     if (message != NULL)
-        file_add_whole(v->file, TEST_FAILED, "loading", message);
+        test_file_add_whole(v->file, TEST_FAILED, "loading", message);
     return message == NULL;
-}
-
-/* ------------------------------------------------------------------------ */
-/* Steps                                                                    */
-/* ------------------------------------------------------------------------ */
-
-/* What the library says of one step. */
-struct file_step {
-    int number;
-    char kind; /* of "test", "before", "after": the first letter */
-    bool skip;
-    int line;
-    uint64_t timeout_ns; /* 0: the usual one */
-    char *name;
-};
-
-/* Pushes the list of steps. Raises. */
-static int file_plan_protected(lua_State *L) {
-    struct test_vm *v = lua_tolightuserdata(L, 1);
-
-    lua_getref(L, v->plan);
-    if (v->options->filter != NULL)
-        lua_pushstring(L, v->options->filter);
-    else
-        lua_pushnil(L);
-    lua_call(L, 1, 1);
-    v->nsteps = lua_objlen(L, -1);
-    v->steps = lua_ref(L, -1);
-    return 0;
-}
-
-struct file_reading {
-    struct test_vm *v;
-    struct file_step step;
-};
-
-static int file_read_protected(lua_State *L) {
-    struct file_reading *r = lua_tolightuserdata(L, 1);
-    double timeout;
-
-    lua_getref(L, r->v->steps);
-    lua_rawgeti(L, -1, r->step.number);
-    lua_rawgetfield(L, -1, "kind");
-    r->step.kind = *lua_tostring(L, -1);
-    lua_rawgetfield(L, -2, "skip");
-    r->step.skip = lua_toboolean(L, -1);
-    lua_rawgetfield(L, -3, "line");
-    r->step.line = lua_tointeger(L, -1);
-    lua_rawgetfield(L, -4, "timeout");
-    timeout = lua_tonumber(L, -1);
-    if (timeout > 0)
-        r->step.timeout_ns = test_seconds_ns(timeout);
-    lua_rawgetfield(L, -5, "name");
-    r->step.name = file_copy(lua_tostring(L, -1));
-    return 0;
-}
-
-struct file_function {
-    struct test_vm *v;
-    int number;
-    const char *field;
-    const char *argument; /* of a call; NULL for none */
-    int ref;              /* the function */
-};
-
-static int file_find_protected(lua_State *L) {
-    struct file_function *f = lua_tolightuserdata(L, 1);
-
-    lua_getref(L, f->v->steps);
-    lua_rawgeti(L, -1, f->number);
-    lua_rawgetfield(L, -1, f->field);
-    f->ref = lua_ref(L, -1);
-    return 0;
-}
-
-static int file_call_protected(lua_State *L) {
-    struct file_function *f = lua_tolightuserdata(L, 1);
-
-    lua_getref(L, f->ref);
-    lua_pushstring(L, f->argument);
-    lua_call(L, 1, 0);
-    return 0;
-}
-
-/* Runs the step's function of that name; NULL, or what is wrong. */
-static char *file_step_run(struct test_vm *v, const struct file_step *step,
-                           const char *field, uint64_t *duration_ns) {
-    struct file_function f = {v, step->number, field, NULL, LUA_NOREF};
-    uint64_t timeout_ns = step->timeout_ns;
-
-    if (lua_cpcall(v->L, file_find_protected, &f) != LUA_OK) {
-        lua_pop(v->L, 1);
-        return file_copy("not enough memory");
-    }
-    lua_getref(v->L, f.ref);
-    lua_unref(v->L, f.ref);
-    if (timeout_ns == 0)
-        timeout_ns = v->options->timeout_ns;
-    return test_step_run(v, timeout_ns, duration_ns);
-}
-
-/* Joins what went wrong after a test to what did in it. */
-static char *file_join(char *first, char *second) {
-    struct text t = {NULL, 0, 0};
-
-    if (first == NULL || second == NULL)
-        return first != NULL ? first : second;
-    text_addf(&t, "%s\nafterEach: %s", first, second);
-    free(first);
-    free(second);
-    return text_take(&t);
-}
-
-static void file_run_test(struct test_vm *v, struct file_step *step) {
-    struct test_result result = {TEST_SKIPPED, step->name, NULL, step->line, 0};
-    uint64_t after_ns;
-
-    if (!step->skip) {
-        result.message = file_step_run(v, step, "run", &result.duration_ns);
-        result.message = file_join(result.message,
-                                   file_step_run(v, step, "after", &after_ns));
-        result.status = result.message == NULL ? TEST_PASSED : TEST_FAILED;
-    }
-    test_file_add(v->file, result);
-}
-
-/* beforeAll: the tests it is for say that it failed. */
-static void file_run_before(struct test_vm *v, struct file_step *step) {
-    struct file_function f = {v, step->number, "fail", NULL, LUA_NOREF};
-    uint64_t duration_ns;
-    char *message = file_step_run(v, step, "run", &duration_ns);
-
-    free(step->name);
-    if (message == NULL)
-        return;
-    f.argument = message;
-    if (lua_cpcall(v->L, file_find_protected, &f) != LUA_OK ||
-        lua_cpcall(v->L, file_call_protected, &f) != LUA_OK)
-        file_add_error(v);
-    lua_unref(v->L, f.ref);
-    free(message);
-}
-
-static void file_run_after(struct test_vm *v, struct file_step *step) {
-    struct test_result result = {TEST_FAILED, step->name, NULL, step->line, 0};
-
-    result.message = file_step_run(v, step, "run", &result.duration_ns);
-    if (result.message != NULL)
-        test_file_add(v->file, result);
-    else
-        free(step->name);
-}
-
-/* --bail: only what cleans up goes on. */
-static bool file_is_cut(const struct test_vm *v) {
-    return v->options->bail &&
-           (v->file->counts[TEST_FAILED] > 0 || test_pool_is_cut(v->file));
-}
-
-static bool file_run_step(struct test_vm *v, int number) {
-    struct file_reading reading = {v, {.number = number}};
-    struct file_step *step = &reading.step;
-
-    if (lua_cpcall(v->L, file_read_protected, &reading) != LUA_OK) {
-        file_add_error(v);
-        free(step->name);
-        return false;
-    }
-    if (step->kind == 'a')
-        file_run_after(v, step);
-    else if (file_is_cut(v))
-        free(step->name);
-    else if (step->kind == 'b')
-        file_run_before(v, step);
-    else
-        file_run_test(v, step);
-    return true;
-}
-
-static void file_run_steps(struct test_vm *v) {
-    if (lua_cpcall(v->L, file_plan_protected, v) != LUA_OK) {
-        file_add_error(v);
-        return;
-    }
-    for (int i = 1; i <= v->nsteps && file_run_step(v, i); i++)
-        ;
 }
 
 /* ------------------------------------------------------------------------ */
@@ -404,12 +209,12 @@ static void file_find_leaks(struct test_vm *v) {
     int64_t listed = kahu_each_thread(v->s, NULL, file_add_leak, &leaks);
 
     if (listed < 0)
-        file_add_whole(v->file, TEST_FAILED, "leaks",
-                       file_copy(kahu_status_text((int)listed)));
+        test_file_add_whole(v->file, TEST_FAILED, "leaks",
+                            text_copy(kahu_status_text((int)listed)));
     if (leaks.size > 0)
-        file_add_whole(v->file,
-                       v->options->allow_leaks ? TEST_NOTED : TEST_FAILED,
-                       "leaks", text_take(&leaks));
+        test_file_add_whole(v->file,
+                            v->options->allow_leaks ? TEST_NOTED : TEST_FAILED,
+                            "leaks", text_take(&leaks));
 }
 
 /* ------------------------------------------------------------------------ */
@@ -454,19 +259,19 @@ static void file_run_in(struct test_vm *v) {
                              .ud = v};
 
     if (vm_open(v->L, &setup) != LUA_OK) {
-        file_add_error(v);
+        test_file_add_error(v);
         return;
     }
     if (file_load(v)) {
-        file_run_steps(v);
+        test_plan_run(v);
         file_find_leaks(v);
     }
 }
 
 /* What keeps it from running at all. */
 static void file_add_status(struct test_vm *v, kahu_status status) {
-    file_add_whole(v->file, TEST_FAILED, "loading",
-                   file_copy(kahu_status_text(status)));
+    test_file_add_whole(v->file, TEST_FAILED, "loading",
+                        text_copy(kahu_status_text(status)));
 }
 
 static void file_run_with_scheduler(struct test_vm *v) {
@@ -499,16 +304,24 @@ static void file_run_with_vm(struct test_vm *v) {
     text_free(&v->message);
 }
 
-void test_file_run(struct test_file *f, const struct test_options *o) {
-    struct test_vm v = {.options = o, .file = f};
-    int error = uv_loop_init(&v.loop);
+static void file_run_with_loop(struct test_vm *v) {
+    int error = uv_loop_init(&v->loop);
 
     if (error != 0) {
-        file_add_whole(f, TEST_FAILED, "loading",
-                       file_copy(uv_strerror(error)));
+        test_file_add_whole(v->file, TEST_FAILED, "loading",
+                            text_copy(uv_strerror(error)));
         return;
     }
-    file_run_with_vm(&v);
-    uv_run(&v.loop, UV_RUN_DEFAULT);
-    uv_loop_close(&v.loop);
+    file_run_with_vm(v);
+    uv_run(&v->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&v->loop);
+}
+
+void test_file_run(struct test_file *f, const struct test_options *o) {
+    struct test_vm v = {.options = o, .file = f};
+
+    if (o->vm.virtual_time)
+        file_run_with_vm(&v);
+    else
+        file_run_with_loop(&v);
 }

@@ -22,11 +22,8 @@ struct finding {
 /* ------------------------------------------------------------------------ */
 
 void test_list_add(struct test_list *l, const char *path) {
-    struct text copy = {NULL, 0, 0};
-
-    text_add_string(&copy, path);
     l->paths = text_memory(l->paths, l->count + 1, sizeof(*l->paths));
-    l->paths[l->count++] = text_take(&copy);
+    l->paths[l->count++] = text_copy(path);
 }
 
 void test_list_free(struct test_list *l) {

@@ -45,6 +45,12 @@ struct test_vm {
 char *test_step_run(struct test_vm *v, uint64_t timeout_ns,
                     uint64_t *duration_ns);
 
+/* Runs the file's tests, once it is loaded. */
+void test_plan_run(struct test_vm *v);
+
+/* Adds Luau's error on top of L, which is popped, to what came of the file. */
+void test_file_add_error(struct test_vm *v);
+
 /* kahu_hooks.on_error; ud is a struct test_vm. */
 void test_step_error(void *ud, lua_State *L, lua_State *co, const char *message,
                      const char *traceback);

@@ -74,6 +74,13 @@ char *text_take(struct text *t) {
     return bytes;
 }
 
+char *text_copy(const char *string) {
+    struct text t = {NULL, 0, 0};
+
+    text_add_string(&t, string);
+    return text_take(&t);
+}
+
 void text_free(struct text *t) {
     free(t->bytes);
     *t = (struct text){NULL, 0, 0};

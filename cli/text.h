@@ -31,6 +31,9 @@ const char *text_string(const struct text *t);
 /* Hands the bytes over, to be freed, and leaves t empty. */
 char *text_take(struct text *t);
 
+/* A copy, to be freed. */
+char *text_copy(const char *string);
+
 void text_free(struct text *t);
 
 /* malloc and realloc of count items, or the end of the program. */

@@ -160,6 +160,14 @@ class Loading(TestCommand):
         """
         self.passes(self.one(text, "--timeout", "200"), 1)
 
+    def test_tests_of_a_module(self):
+        self.write("shared.luau", "\n\nreturn function() it('x', error) end")
+        text = "require('./shared')() it('y', error)"
+        result = self.one(text, "--reporter", "junit")
+        cases = xml.etree.ElementTree.fromstring(result.out)[0]
+        self.assertEqual([case.get("name") for case in cases], ["x", "y"])
+        self.assertEqual([case.get("line") for case in cases], [None, "1"])
+
     def test_module_that_yields(self):
         self.write("stuck.luau", "coroutine.yield() return 1")
         text = "it('x', function() require('./stuck') end)"
