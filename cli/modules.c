@@ -531,12 +531,12 @@ static int modules_require(lua_State *L) {
 
     modules_check_path(L);
     module = modules_find(L);
-    if (module == NULL)
-        return 1;
-    if (module->state == MODULE_FAILED) {
+    if (module != NULL && module->state == MODULE_FAILED) {
         modules_forget(L, module);
         module = modules_find(L);
     }
+    if (module == NULL)
+        return 1;
     if (module->state == MODULE_NEW)
         return module_load(L, module, own);
     if (module->state == MODULE_LOADING)

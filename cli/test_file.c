@@ -180,14 +180,12 @@ static bool file_load(struct test_vm *v) {
 /* Leaks                                                                    */
 /* ------------------------------------------------------------------------ */
 
-static const char *file_waits_for(const kahu_thread_info *info) {
-    static const char *const words[KAHU_KINDS] = {
-        "deferred", "delayed", "sleeps", "waits for an operation"};
+static const char *const file_waits[KAHU_KINDS] = {
+    "deferred", "delayed", "sleeps", "waits for an operation"};
 
-    if (info->waits_for == KAHU_WAIT || info->waits_for == KAHU_DELAY)
-        return info->deadline_ns == KAHU_NEVER_NS ? "sleeps for ever"
-                                                  : words[info->waits_for];
-    return words[info->waits_for];
+static bool file_waits_for_ever(const kahu_thread_info *info) {
+    return (info->waits_for == KAHU_WAIT || info->waits_for == KAHU_DELAY) &&
+           info->deadline_ns == KAHU_NEVER_NS;
 }
 
 /* kahu_thread_fn: a thread that somebody was going to resume. */
@@ -196,9 +194,11 @@ static bool file_add_leak(void *ud, const kahu_thread_info *info) {
 
     if (info->wakes == 0)
         return true;
-    text_addf(leaks, "%sthread started at %s, %s", leaks->size > 0 ? "\n" : "",
+    text_addf(leaks, "%sthread started at %s, %s%s",
+              leaks->size > 0 ? "\n" : "",
               info->started[0] != '\0' ? info->started : "?",
-              file_waits_for(info));
+              file_waits[info->waits_for],
+              file_waits_for_ever(info) ? " for ever" : "");
     if (info->where[0] != '\0')
         text_addf(leaks, " at %s", info->where);
     return true;

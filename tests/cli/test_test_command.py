@@ -512,7 +512,7 @@ class Leaks(TestCommand):
     """
     LIST = (
         "        thread started at a.test.luau:3, sleeps at a.test.luau:4\n"
-        "        thread started at a.test.luau:6, sleeps for ever\n"
+        "        thread started at a.test.luau:6, delayed for ever\n"
     )
 
     def test_are_failures(self):
@@ -534,7 +534,7 @@ class Leaks(TestCommand):
         junit = self.one(self.TEXT, "--allow-leaks", "--reporter", "junit")
         suite = xml.etree.ElementTree.fromstring(junit.out)[0]
         self.assertEqual(suite.get("tests"), "1")
-        self.assertIn("a.test.luau:6, sleeps for ever", suite.findtext("system-err"))
+        self.assertIn("a.test.luau:6, delayed for ever", suite.findtext("system-err"))
 
     def test_what_ends_in_time_is_none(self):
         text = """
