@@ -487,6 +487,14 @@ class Bail(TestCommand):
             report.endswith("4 passed, 1 failed in 4 files; stopped at the first failure\n"), report
         )
 
+    def test_a_later_failure_changes_nothing(self):
+        work = "local n = 0 for i = 1, {} do n += i end "
+        self.write("0.test.luau", work.format("3e7") + "it('w', function() end)")
+        self.write("1.test.luau", work.format("3e6") + "it('x', error)")
+        self.write("2.test.luau", work.format("6e6") + "error('after the first one')")
+        result = self.run_tests("--bail", "--jobs", "3")
+        self.fails(result, "1 passed, 1 failed in 2 files; stopped at the first failure\n")
+
     def test_cleans_up(self):
         text = """
         afterAll(function() print("all") end)
