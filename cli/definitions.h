@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * definitions.h - the files types/NAME.d.luau, inside the program. What is
- * declared here is made at the build, by cmake/Embed.cmake.
+ * definitions.h - the files types/NAME.d.luau, inside the program.
  */
 #ifndef KAHU_CLI_DEFINITIONS_H
 #define KAHU_CLI_DEFINITIONS_H
@@ -10,8 +9,8 @@
 
 struct definition {
     const char *name; /* "task" for types/task.d.luau */
-    const char *text;
-    size_t size;
+    const char *text; /* of *size bytes */
+    const size_t *size;
 };
 
 /* Up to one without a name. */

@@ -18,6 +18,7 @@
 #include "run.h"
 #include "script.h"
 #include "setup.h"
+#include "test.h"
 #include "trace.h"
 
 static int main_run_file(const struct options *o) {
@@ -67,10 +68,8 @@ static const struct command {
     const char *name;
     int (*main)(int argc, char **argv);
 } main_commands[] = {
-    {"run", main_run},
-    {"trace", trace_main},
-    {"compile", compile_main},
-    {"setup", setup_main},
+    {"run", main_run},     {"trace", trace_main}, {"compile", compile_main},
+    {"setup", setup_main}, {"test", test_main},
 };
 
 static int main_command(int argc, char **argv) {

@@ -472,8 +472,9 @@ static int modules_make_record(lua_State *L, void *ctx, const char *path,
     return 1;
 }
 
-/* The record of what the path at index 1 names. Raises the library's errors, as
- * ours: tracebacks show one `require`. */
+/* The record of what the path at index 1 names, or NULL with the value on top
+ * if that is in no file. Raises the library's errors, as ours: tracebacks show
+ * one `require`. */
 static struct module *modules_find(lua_State *L) {
     struct module *module;
 
@@ -482,7 +483,8 @@ static struct module *modules_find(lua_State *L) {
     if (lua_pcall(L, 1, 1, 0) != LUA_OK)
         vm_raise(L);
     module = lua_tolightuserdata(L, -1);
-    lua_pop(L, 1);
+    if (module != NULL)
+        lua_pop(L, 1);
     return module;
 }
 
@@ -544,10 +546,12 @@ static int modules_require(lua_State *L) {
 
     modules_check_path(L);
     module = modules_find(L);
-    if (module->state == MODULE_FAILED) {
+    if (module != NULL && module->state == MODULE_FAILED) {
         modules_forget(L, module);
         module = modules_find(L);
     }
+    if (module == NULL)
+        return 1;
     if (module->state == MODULE_NEW)
         return module_load(L, module, own);
     if (module->state == MODULE_LOADING)
@@ -611,4 +615,12 @@ void modules_open(lua_State *L, struct modules *m) {
     lua_pushcclosurek(L, modules_require, "require", 2,
                       modules_require_continue);
     lua_setglobal(L, "require");
+}
+
+void modules_provide(lua_State *L, const char *path) {
+    lua_pushcfunction(L, luarequire_registermodule, "registermodule");
+    lua_insert(L, -2);
+    lua_pushstring(L, path);
+    lua_insert(L, -2);
+    lua_call(L, 2, 0);
 }

@@ -18,6 +18,10 @@ void modules_free(struct modules *m);
 /* Makes the global `require`. Raises. */
 void modules_open(lua_State *L, struct modules *m);
 
+/* Makes the value on top of L, which is popped, what `require` gives for the
+ * path, which begins with an '@'. Raises. */
+void modules_provide(lua_State *L, const char *path);
+
 /* To be called when nothing is ready. If all that is still pending are threads
  * that wait for modules, nothing will ever end them: fails those of a module
  * that yielded, and returns true. */

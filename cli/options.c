@@ -29,6 +29,7 @@ static const char options_help[] =
     "       kahu trace summary [--top N] FILE\n"
     "       kahu compile SCRIPT [-o PROGRAM]   (kahu compile --help)\n"
     "       kahu setup [--editor EDITOR] [DIR] (kahu setup --help)\n"
+    "       kahu test [options] [paths]   (kahu test --help)\n"
     "\n"
     "Runs a Luau script under a task scheduler until all its threads are "
     "done.\n"
@@ -244,12 +245,16 @@ static bool options_rest(struct options *o, int argc, char **argv, int *code) {
     return options_refuse(code);
 }
 
+void options_default(struct options *out) {
+    *out = (struct options){.optimization = 1, .debug = 1};
+    out->gc_pace = (struct gc_pace){.goal = 300, .speed = 400, .step = 64};
+}
+
 bool options_parse(struct options *out, int argc, char **argv, int *code) {
     static char name[] = "kahu"; /* what getopt's messages begin with */
     int option;
 
-    *out = (struct options){.optimization = 1, .debug = 1};
-    out->gc_pace = (struct gc_pace){.goal = 300, .speed = 400, .step = 64};
+    options_default(out);
     argv[0] = name;
     /* "+": what follows the script is the script's. */
     while ((option = getopt_long(argc, argv, "+e:O:g:h", options_long, NULL)) !=

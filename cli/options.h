@@ -49,6 +49,9 @@ struct options {
     const struct bundle *bundle; /* has the script and its modules, or NULL */
 };
 
+/* What is not said otherwise. */
+void options_default(struct options *out);
+
 /* True with *out filled in; false when the program should exit with *code:
  * help or version were shown, or a mistake was. */
 bool options_parse(struct options *out, int argc, char **argv, int *code);

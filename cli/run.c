@@ -224,7 +224,8 @@ static int run_thread(struct run *r, lua_State *script) {
 
 static int run_source(struct run *r, struct source *source,
                       const char *chunkname) {
-    struct vm_setup setup = {r->options, r->stepped, r->modules};
+    struct vm_setup setup = {
+        .options = r->options, .stepped = r->stepped, .modules = r->modules};
     struct vm_script script = {r->options, *source, chunkname, NULL, 0};
     int status = vm_open(r->L, &setup);
     int code;

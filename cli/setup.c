@@ -144,9 +144,9 @@ static void setup_definition(struct setup *s, const struct definition *d) {
     snprintf(name, sizeof(name), ".kahu/types/%s.d.luau", d->name);
     if (!setup_find(s, name, &f))
         return;
-    bytes_put(&text, d->text, d->size);
-    same = f.text.size == d->size &&
-           (d->size == 0 || memcmp(f.text.at, d->text, d->size) == 0);
+    bytes_put(&text, d->text, *d->size);
+    same = f.text.size == *d->size &&
+           (*d->size == 0 || memcmp(f.text.at, d->text, *d->size) == 0);
     if (text.failed)
         setup_fail(s, "write", f.path, strerror(ENOMEM));
     else if (f.there && same)

@@ -50,6 +50,8 @@ static int vm_open_protected(lua_State *L) {
     modules_open(L, setup->modules);
     if (setup->stepped != NULL)
         vm_set_clock(L, setup->stepped);
+    if (setup->open_more != NULL)
+        setup->open_more(L, setup->ud);
     luaL_sandbox(L);
     return 0;
 }

@@ -18,6 +18,9 @@ struct vm_setup {
     const struct options *options;
     kahu_stepped *stepped; /* whose clock os.clock tells; NULL: the real one */
     struct modules *modules;
+    /* Opens more, before all is closed to changes; may be NULL. Raises. */
+    void (*open_more)(lua_State *L, void *ud);
+    void *ud;
 };
 
 /* Opens the libraries in a fresh VM with a scheduler, and closes it to changes
