@@ -48,6 +48,8 @@ static const char options_help[] =
     "                         a task.defer beyond them is an error\n"
     "      --gc-pace GOAL[,SPEED[,STEP]]\n"
     "                         pace of the garbage collector (200,400,64)\n"
+    "      --origins          errors say where their thread was started\n"
+    "      --color WHEN       always, never, or auto: on a terminal (auto)\n"
     "      --stats            say at the end what was done, on stderr\n"
     "      --version          versions of kahu, Luau and libuv\n"
     "  -h, --help             this text\n"
@@ -147,6 +149,21 @@ static bool options_pace(const char *text, struct gc_pace *out) {
     return false;
 }
 
+static bool options_color(const char *text, enum message_color *out) {
+    if (strcmp(text, "auto") == 0)
+        *out = MESSAGE_AUTO;
+    else if (strcmp(text, "always") == 0)
+        *out = MESSAGE_ALWAYS;
+    else if (strcmp(text, "never") == 0)
+        *out = MESSAGE_NEVER;
+    else {
+        fprintf(stderr, "kahu: --color takes always, never or auto, not '%s'\n",
+                text);
+        return false;
+    }
+    return true;
+}
+
 /* ------------------------------------------------------------------------ */
 /* Options                                                                  */
 /* ------------------------------------------------------------------------ */
@@ -162,6 +179,8 @@ enum {
     OPT_STRICT_DEFER_DEPTH,
     OPT_GC_PACE,
     OPT_STATS,
+    OPT_ORIGINS,
+    OPT_COLOR,
     OPT_VERSION
 };
 
@@ -175,6 +194,8 @@ static const struct option options_long[] = {
     {"max-defer-depth", required_argument, NULL, OPT_MAX_DEFER_DEPTH},
     {"strict-defer-depth", no_argument, NULL, OPT_STRICT_DEFER_DEPTH},
     {"gc-pace", required_argument, NULL, OPT_GC_PACE},
+    {"origins", no_argument, NULL, OPT_ORIGINS},
+    {"color", required_argument, NULL, OPT_COLOR},
     {"stats", no_argument, NULL, OPT_STATS},
     {"version", no_argument, NULL, OPT_VERSION},
     {"help", no_argument, NULL, 'h'},
@@ -211,6 +232,10 @@ static bool options_set(struct options *o, int option) {
         return options_pace(optarg, &o->gc_pace);
     case OPT_STATS:
         return o->stats = true;
+    case OPT_ORIGINS:
+        return o->origins = true;
+    case OPT_COLOR:
+        return options_color(optarg, &o->color);
     default: /* getopt has told the mistake */
         return false;
     }

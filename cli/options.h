@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "message.h"
+
 /* Exit codes the program makes by itself. */
 enum {
     EXIT_SCRIPT = 1, /* an error nobody caught, or one of compilation */
@@ -34,6 +36,8 @@ struct options {
     bool virtual_time;
     bool precise;
     bool stats;
+    bool origins; /* errors say where their thread was started */
+    enum message_color color;
 
     uint64_t min_wait_ns; /* 0: the library's default */
     uint32_t max_defer_depth;

@@ -12,7 +12,9 @@
 #include <uv.h>
 
 #include "kahu/luau.h"
+#include "kahu/threads.h"
 #include "kahu/uv.h"
+#include "message.h"
 #include "modules.h"
 #include "report.h"
 #include "vm.h"
@@ -198,7 +200,7 @@ static int run_fail(lua_State *L) {
     if (message == NULL || strcmp(message, "not enough memory") == 0)
         report_no_memory();
     else
-        fprintf(stderr, "%s\n", message);
+        message_error(kahu_get(L), NULL, message, "");
     lua_pop(L, 1);
     return EXIT_SCRIPT;
 }
@@ -251,7 +253,8 @@ static int run_with_scheduler(struct run *r, struct source *source,
     hooks.ud = &r->report;
     hooks.on_error = report_error;
     r->modules = modules_new(r->s, r->options);
-    if (r->modules == NULL || kahu_add_hooks(r->s, &hooks) != KAHU_OK)
+    if (r->modules == NULL || kahu_add_hooks(r->s, &hooks) != KAHU_OK ||
+        (r->options->origins && kahu_track(r->s) != KAHU_OK))
         report_no_memory();
     else
         code = run_source(r, source, chunkname);
@@ -287,6 +290,7 @@ int run_script(const struct options *o, struct source *source,
     struct run r = {.options = o, .start_ns = uv_hrtime()};
     int code = EXIT_SCRIPT;
 
+    message_set_color(o->color);
     if (run_open_loop(&r)) {
         code = run_with_vm(&r, source, chunkname);
         run_close_loop(&r);

@@ -9,6 +9,7 @@
 
 #include "kahu/luau.h"
 #include "modules.h"
+#include "texts.h"
 
 /* ------------------------------------------------------------------------ */
 /* Libraries                                                                */
@@ -146,7 +147,7 @@ static int vm_compile_protected(lua_State *co) {
     source_strip(&text->source);
     text->bytecode =
         luau_compile(text->source.text, text->source.size, &compile, &size);
-    source_free(&text->source);
+    texts_keep(l->chunkname, &text->source);
     if (text->bytecode == NULL)
         luaL_error(co, "not enough memory");
     if (luau_load(co, l->chunkname, text->bytecode, size, 0) != 0)
