@@ -94,7 +94,7 @@ bool hints_is_word(char c) {
 
 const char *hints_name_in(const char *line, const char *name, size_t length) {
     for (const char *at = line; *at != '\0'; at++) {
-        char before = at == line ? ' ' : at[-1];
+        const char before = *(at == line ? " " : at - 1);
 
         if (strncmp(at, name, length) == 0 && !hints_is_word(before) &&
             before != '.' && before != ':' && !hints_is_word(at[length]))

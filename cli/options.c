@@ -26,11 +26,13 @@
 static const char options_help[] =
     "Usage: kahu [run] [options] SCRIPT [arguments]\n"
     "       kahu [run] [options] -e CODE [arguments]\n"
+    "       kahu repl [options]\n"
     "\n"
     "Runs a Luau script under a task scheduler until all its threads are "
     "done.\n"
     "SCRIPT is a file, a directory with an init.luau, or - for standard "
     "input.\n"
+    "repl, or nothing at all on a terminal, begins a session.\n"
     "\n"
     "  -e CODE                run CODE\n"
     "  -O0 -O1 -O2            optimization of the compiler (1)\n"
@@ -260,7 +262,9 @@ static bool options_rest(struct options *o, int argc, char **argv, int *code) {
     return options_refuse(code);
 }
 
-bool options_parse(struct options *out, int argc, char **argv, int *code) {
+/* What stands before the script. */
+static bool options_read(struct options *out, int argc, char **argv,
+                         int *code) {
     static char name[] = "kahu"; /* what getopt's messages begin with */
     int option;
 
@@ -284,5 +288,21 @@ bool options_parse(struct options *out, int argc, char **argv, int *code) {
         if (option == 'e')
             break; /* the rest is the code's */
     }
-    return options_rest(out, argc, argv, code);
+    return true;
+}
+
+bool options_parse(struct options *out, int argc, char **argv, int *code) {
+    return options_read(out, argc, argv, code) &&
+           options_rest(out, argc, argv, code);
+}
+
+bool options_parse_session(struct options *out, int argc, char **argv,
+                           int *code) {
+    if (!options_read(out, argc, argv, code))
+        return false;
+    out->interactive = true;
+    if (out->code == NULL && optind == argc)
+        return true;
+    fputs("kahu: a session takes options only\n", stderr);
+    return options_refuse(code);
 }

@@ -38,6 +38,7 @@ struct options {
     bool stats;
     bool origins; /* errors say where their thread was started */
     enum message_color color;
+    bool interactive; /* no script: a session */
 
     uint64_t min_wait_ns; /* 0: the library's default */
     uint32_t max_defer_depth;
@@ -51,5 +52,9 @@ struct options {
 /* True with *out filled in; false when the program should exit with *code:
  * help or version were shown, or a mistake was. */
 bool options_parse(struct options *out, int argc, char **argv, int *code);
+
+/* The same for a session, which takes no script. */
+bool options_parse_session(struct options *out, int argc, char **argv,
+                           int *code);
 
 #endif

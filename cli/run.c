@@ -16,6 +16,7 @@
 #include "kahu/uv.h"
 #include "message.h"
 #include "modules.h"
+#include "repl.h"
 #include "report.h"
 #include "vm.h"
 
@@ -221,6 +222,20 @@ static int run_thread(struct run *r, lua_State *script) {
     return run_finish(r, script);
 }
 
+#ifdef KAHU_REPL
+static int run_session(struct run *r) {
+    const struct repl_host host = {r->options, r->L, r->s, r->stepped,
+                                   &r->loop};
+
+    return repl_run(&host);
+}
+#else /* main.c has refused it */
+static int run_session(struct run *r) {
+    (void)r;
+    return EXIT_USAGE;
+}
+#endif
+
 static int run_source(struct run *r, struct source *source,
                       const char *chunkname) {
     struct vm_setup setup = {r->options, r->stepped, r->modules};
@@ -229,6 +244,8 @@ static int run_source(struct run *r, struct source *source,
     int code;
 
     *source = (struct source){NULL, 0};
+    if (status == LUA_OK && r->options->interactive)
+        return run_session(r);
     if (status == LUA_OK)
         status = vm_load(r->L, &script);
     if (status == LUA_OK)
