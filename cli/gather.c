@@ -141,17 +141,12 @@ static void gather_check(struct gathering *a, const char *bytecode,
     lua_settop(a->L, 0);
 }
 
-/* Makes a unit of a copy of the source, which is still to be scanned. */
+/* Makes a unit of the source, which is still to be scanned. */
 static uint32_t gather_compile(struct gathering *a, const char *real) {
-    struct source copy = {malloc(a->source.size + 1), a->source.size};
-    char *bytecode = NULL;
     size_t size = 0;
+    char *bytecode = vm_bytecode(&a->source, a->g->options, &size);
     uint32_t unit;
 
-    if (copy.text != NULL) {
-        memcpy(copy.text, a->source.text, copy.size);
-        bytecode = vm_bytecode(&copy, a->g->options, &size);
-    }
     if (bytecode == NULL) {
         a->out->failed = true;
         return 0;

@@ -63,19 +63,48 @@ static int main_run(int argc, char **argv) {
     return code;
 }
 
+static bool main_has_terminal(void) {
+    return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+}
+
+static const char *main_no_session(void) {
+#ifdef KAHU_REPL
+    return main_has_terminal() ? NULL : "a session needs a terminal";
+#else
+    return "this build has no sessions: libedit was not there";
+#endif
+}
+
+/* `kahu repl`, and kahu alone on a terminal. */
+static int main_repl(int argc, char **argv) {
+    const char *why = main_no_session();
+    struct source nothing = {NULL, 0};
+    struct options o;
+    int code;
+
+    if (!options_parse_session(&o, argc, argv, &code))
+        return code;
+    if (why == NULL)
+        return run_script(&o, &nothing, "=repl");
+    fprintf(stderr, "kahu: %s\n", why);
+    return EXIT_USAGE;
+}
+
 /* A command's own arguments follow its name, as those of a program do. */
 static const struct command {
     const char *name;
     int (*main)(int argc, char **argv);
 } main_commands[] = {
-    {"run", main_run},     {"trace", trace_main}, {"compile", compile_main},
-    {"setup", setup_main}, {"test", test_main},
+    {"run", main_run},     {"repl", main_repl},       {"test", test_main},
+    {"trace", trace_main}, {"compile", compile_main}, {"setup", setup_main},
 };
 
 static int main_command(int argc, char **argv) {
     for (size_t i = 0; i < sizeof(main_commands) / sizeof(*main_commands); i++)
         if (argc > 1 && strcmp(argv[1], main_commands[i].name) == 0)
             return main_commands[i].main(argc - 1, argv + 1);
+    if (argc == 1 && main_has_terminal())
+        return main_repl(argc, argv);
     return main_run(argc, argv);
 }
 

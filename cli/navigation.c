@@ -271,7 +271,8 @@ static bool nav_is_allowed(lua_State *L, void *ctx, const char *chunkname) {
     (void)L;
     (void)ctx;
     return chunkname[0] == '@' || strcmp(chunkname, "=stdin") == 0 ||
-           strcmp(chunkname, "=-e") == 0;
+           strcmp(chunkname, "=-e") == 0 ||
+           strncmp(chunkname, "=repl[", 6) == 0;
 }
 
 static bool nav_is_module(lua_State *L, void *ctx) {

@@ -30,11 +30,13 @@ static const char options_help[] =
     "       kahu compile SCRIPT [-o PROGRAM]   (kahu compile --help)\n"
     "       kahu setup [--editor EDITOR] [DIR] (kahu setup --help)\n"
     "       kahu test [options] [paths]   (kahu test --help)\n"
+    "       kahu repl [options]\n"
     "\n"
     "Runs a Luau script under a task scheduler until all its threads are "
     "done.\n"
     "SCRIPT is a file, a directory with an init.luau, or - for standard "
     "input.\n"
+    "repl, or nothing at all on a terminal, begins a session.\n"
     "\n"
     "  -e CODE                run CODE\n"
     "  -O0 -O1 -O2            optimization of the compiler (1)\n"
@@ -52,6 +54,8 @@ static const char options_help[] =
     "                         a task.defer beyond them is an error\n"
     "      --gc-pace GOAL[,SPEED[,STEP]]\n"
     "                         pace of the garbage collector (300,400,64)\n"
+    "      --origins          errors say where their thread was started\n"
+    "      --color WHEN       always, never, or auto: on a terminal (auto)\n"
     "      --stats            say at the end what was done, on stderr\n"
     "      --trace FILE       record what runs when, for Perfetto\n"
     "      --version          versions of kahu, Luau and libuv\n"
@@ -152,6 +156,21 @@ static bool options_pace(const char *text, struct gc_pace *out) {
     return false;
 }
 
+static bool options_color(const char *text, enum message_color *out) {
+    if (strcmp(text, "auto") == 0)
+        *out = MESSAGE_AUTO;
+    else if (strcmp(text, "always") == 0)
+        *out = MESSAGE_ALWAYS;
+    else if (strcmp(text, "never") == 0)
+        *out = MESSAGE_NEVER;
+    else {
+        fprintf(stderr, "kahu: --color takes always, never or auto, not '%s'\n",
+                text);
+        return false;
+    }
+    return true;
+}
+
 /* ------------------------------------------------------------------------ */
 /* Options                                                                  */
 /* ------------------------------------------------------------------------ */
@@ -168,6 +187,8 @@ enum {
     OPT_GC_PACE,
     OPT_STATS,
     OPT_TRACE,
+    OPT_ORIGINS,
+    OPT_COLOR,
     OPT_VERSION
 };
 
@@ -181,6 +202,8 @@ static const struct option options_long[] = {
     {"max-defer-depth", required_argument, NULL, OPT_MAX_DEFER_DEPTH},
     {"strict-defer-depth", no_argument, NULL, OPT_STRICT_DEFER_DEPTH},
     {"gc-pace", required_argument, NULL, OPT_GC_PACE},
+    {"origins", no_argument, NULL, OPT_ORIGINS},
+    {"color", required_argument, NULL, OPT_COLOR},
     {"stats", no_argument, NULL, OPT_STATS},
     {"trace", required_argument, NULL, OPT_TRACE},
     {"version", no_argument, NULL, OPT_VERSION},
@@ -221,6 +244,10 @@ static bool options_set(struct options *o, int option) {
     case OPT_TRACE:
         o->trace = optarg;
         return true;
+    case OPT_ORIGINS:
+        return o->origins = true;
+    case OPT_COLOR:
+        return options_color(optarg, &o->color);
     default: /* getopt has told the mistake */
         return false;
     }
@@ -250,7 +277,9 @@ void options_default(struct options *out) {
     out->gc_pace = (struct gc_pace){.goal = 300, .speed = 400, .step = 64};
 }
 
-bool options_parse(struct options *out, int argc, char **argv, int *code) {
+/* What stands before the script. */
+static bool options_read(struct options *out, int argc, char **argv,
+                         int *code) {
     static char name[] = "kahu"; /* what getopt's messages begin with */
     int option;
 
@@ -273,5 +302,21 @@ bool options_parse(struct options *out, int argc, char **argv, int *code) {
         if (option == 'e')
             break; /* the rest is the code's */
     }
-    return options_rest(out, argc, argv, code);
+    return true;
+}
+
+bool options_parse(struct options *out, int argc, char **argv, int *code) {
+    return options_read(out, argc, argv, code) &&
+           options_rest(out, argc, argv, code);
+}
+
+bool options_parse_session(struct options *out, int argc, char **argv,
+                           int *code) {
+    if (!options_read(out, argc, argv, code))
+        return false;
+    out->interactive = true;
+    if (out->code == NULL && optind == argc)
+        return true;
+    fputs("kahu: a session takes options only\n", stderr);
+    return options_refuse(code);
 }

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "message.h"
+
 /* Exit codes the program makes by itself. */
 enum {
     EXIT_SCRIPT = 1, /* an error nobody caught, or one of compilation */
@@ -37,6 +39,9 @@ struct options {
     bool precise;
     bool stats;
     const char *trace; /* file, or NULL */
+    bool origins;      /* errors say where their thread was started */
+    enum message_color color;
+    bool interactive; /* no script: a session */
 
     uint64_t min_wait_ns; /* 0: the library's default */
     uint32_t max_defer_depth;
@@ -55,5 +60,9 @@ void options_default(struct options *out);
 /* True with *out filled in; false when the program should exit with *code:
  * help or version were shown, or a mistake was. */
 bool options_parse(struct options *out, int argc, char **argv, int *code);
+
+/* The same for a session, which takes no script. */
+bool options_parse_session(struct options *out, int argc, char **argv,
+                           int *code);
 
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <uv.h>
 
+#include "message.h"
 #include "vm.h"
 
 /* ------------------------------------------------------------------------ */
@@ -37,18 +38,6 @@ bool report_flushed(void) {
 /* Errors and warnings                                                      */
 /* ------------------------------------------------------------------------ */
 
-/* The traceback's lines, each set in. */
-static void report_indented(const char *lines) {
-    while (*lines != '\0') {
-        const char *end = lines;
-
-        while (*end != '\0' && *end != '\n')
-            end++;
-        fprintf(stderr, "  %.*s\n", (int)(end - lines), lines);
-        lines = *end == '\n' ? end + 1 : end;
-    }
-}
-
 /* What scripts printed before comes out before. */
 void report_error(void *ud, lua_State *L, lua_State *co, const char *message,
                   const char *traceback) {
@@ -59,13 +48,8 @@ void report_error(void *ud, lua_State *L, lua_State *co, const char *message,
         return;
     report_flush();
     if (lua_status(co) == LUA_ERRMEM)
-        report_no_memory();
-    else
-        fprintf(stderr, "%s\n", message);
-    if (*traceback != '\0') {
-        fputs("stack traceback:\n", stderr);
-        report_indented(traceback);
-    }
+        message = "kahu: not enough memory";
+    message_error(r->s, co, message, traceback);
 }
 
 void report_failure(const char *what, const char *why) {

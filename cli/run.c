@@ -12,8 +12,11 @@
 #include <uv.h>
 
 #include "kahu/luau.h"
+#include "kahu/threads.h"
 #include "kahu/uv.h"
+#include "message.h"
 #include "modules.h"
+#include "repl.h"
 #include "report.h"
 #include "trace.h"
 #include "vm.h"
@@ -201,7 +204,7 @@ static int run_fail(lua_State *L) {
     if (message == NULL || strcmp(message, "not enough memory") == 0)
         report_no_memory();
     else
-        fprintf(stderr, "%s\n", message);
+        message_error(kahu_get(L), NULL, message, "");
     lua_pop(L, 1);
     return EXIT_SCRIPT;
 }
@@ -222,6 +225,20 @@ static int run_thread(struct run *r, lua_State *script) {
     return run_finish(r, script);
 }
 
+#ifdef KAHU_REPL
+static int run_session(struct run *r) {
+    const struct repl_host host = {r->options, r->L, r->s, r->stepped,
+                                   &r->loop};
+
+    return repl_run(&host);
+}
+#else /* main.c has refused it */
+static int run_session(struct run *r) {
+    (void)r;
+    return EXIT_USAGE;
+}
+#endif
+
 static int run_source(struct run *r, struct source *source,
                       const char *chunkname) {
     struct vm_setup setup = {
@@ -231,6 +248,8 @@ static int run_source(struct run *r, struct source *source,
     int code;
 
     *source = (struct source){NULL, 0};
+    if (status == LUA_OK && r->options->interactive)
+        return run_session(r);
     if (status == LUA_OK)
         status = vm_load(r->L, &script);
     if (status == LUA_OK)
@@ -273,7 +292,8 @@ static int run_with_scheduler(struct run *r, struct source *source,
     hooks.ud = &r->report;
     hooks.on_error = report_error;
     r->modules = modules_new(r->s, r->options);
-    if (r->modules == NULL || kahu_add_hooks(r->s, &hooks) != KAHU_OK)
+    if (r->modules == NULL || kahu_add_hooks(r->s, &hooks) != KAHU_OK ||
+        (r->options->origins && kahu_track(r->s) != KAHU_OK))
         report_no_memory();
     else
         code = run_traced(r, source, chunkname);
@@ -309,6 +329,7 @@ int run_script(const struct options *o, struct source *source,
     struct run r = {.options = o, .start_ns = uv_hrtime()};
     int code = EXIT_SCRIPT;
 
+    message_set_color(o->color);
     if (run_open_loop(&r)) {
         code = run_with_vm(&r, source, chunkname);
         run_close_loop(&r);

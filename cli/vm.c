@@ -10,6 +10,7 @@
 #include "bundle.h"
 #include "kahu/luau.h"
 #include "modules.h"
+#include "texts.h"
 
 /* ------------------------------------------------------------------------ */
 /* Libraries                                                                */
@@ -141,22 +142,21 @@ struct vm_loading {
 char *vm_bytecode(struct source *source, const struct options *o,
                   size_t *size) {
     lua_CompileOptions compile = {0};
-    char *bytecode;
 
     compile.optimizationLevel = o->optimization;
     compile.debugLevel = o->debug;
     source_strip(source);
-    bytecode = luau_compile(source->text, source->size, &compile, size);
-    source_free(source);
-    return bytecode;
+    return luau_compile(source->text, source->size, &compile, size);
 }
 
 static int vm_compile_protected(lua_State *co) {
     const struct vm_loading *l = lua_tolightuserdata(co, 1);
     struct vm_text *text = l->text;
 
-    if (text->bytecode == NULL)
+    if (text->bytecode == NULL) {
         text->bytecode = vm_bytecode(&text->source, l->options, &text->size);
+        texts_keep(l->chunkname, &text->source);
+    }
     if (text->bytecode == NULL)
         luaL_error(co, "not enough memory");
     if (luau_load(co, l->chunkname, text->bytecode, text->size, 0) != 0)

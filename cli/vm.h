@@ -50,8 +50,8 @@ void vm_raise(lua_State *L);
  * the line is not above 0 when nobody kept it (-g0). */
 void vm_where(lua_State *co, lua_Debug *ar);
 
-/* Compiles the source, which is freed; an error becomes bytecode that cannot
- * be loaded. From malloc; NULL when memory is out. */
+/* Compiles the source, stripped; an error becomes bytecode that cannot be
+ * loaded. From malloc; NULL when memory is out. */
 char *vm_bytecode(struct source *source, const struct options *o, size_t *size);
 
 /*

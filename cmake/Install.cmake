@@ -57,8 +57,22 @@ endif()
 
 # --- Licences --------------------------------------------------------------
 
-# Of everything that is linked, each under the name of what it is for. libuv's
-# is where its package put it; a libuv without one brings none.
+# Of everything that is linked, each under the name of what it is for. Those of
+# the system's libraries are where their packages put them; one without brings
+# none.
+function(kahu_system_license name module)
+  find_file(KAHU_${module}_LICENSE NAMES copyright LICENSE
+    HINTS ${${module}_PREFIX}/share ${${module}_LIBDIR}/../share /usr/share
+    PATH_SUFFIXES ${ARGN} doc/${name} licenses/${name} ${name}
+    NO_DEFAULT_PATH)
+  mark_as_advanced(KAHU_${module}_LICENSE)
+  if(KAHU_${module}_LICENSE)
+    configure_file(${KAHU_${module}_LICENSE} ${licenses}/${name}.txt COPYONLY)
+  else()
+    message(STATUS "${name}: no licence found, none will be installed")
+  endif()
+endfunction()
+
 set(licenses ${PROJECT_BINARY_DIR}/licenses)
 file(REMOVE_RECURSE ${licenses})
 configure_file(LICENSE ${licenses}/kahu.txt COPYONLY)
@@ -66,16 +80,10 @@ if(KAHU_LUAU_BUILT)
   kahu_luau_licenses(${licenses})
 endif()
 if(KAHU_UV)
-  find_file(KAHU_UV_LICENSE NAMES copyright LICENSE
-    HINTS ${LIBUV_PREFIX}/share ${LIBUV_LIBDIR}/../share /usr/share
-    PATH_SUFFIXES doc/libuv1-dev doc/libuv licenses/libuv libuv
-    NO_DEFAULT_PATH)
-  mark_as_advanced(KAHU_UV_LICENSE)
-  if(KAHU_UV_LICENSE)
-    configure_file(${KAHU_UV_LICENSE} ${licenses}/libuv.txt COPYONLY)
-  else()
-    message(STATUS "libuv: no licence found, none will be installed")
-  endif()
+  kahu_system_license(libuv LIBUV doc/libuv1-dev)
+endif()
+if(KAHU_HAS_REPL)
+  kahu_system_license(libedit LIBEDIT doc/libedit-dev)
 endif()
 install(DIRECTORY ${licenses} DESTINATION ${CMAKE_INSTALL_DOCDIR}
   COMPONENT development)

@@ -194,6 +194,21 @@ KAHU_API kahu_status kahu_get_thread_info(kahu_sched *s, lua_State *co,
                                           kahu_thread_info *out);
 
 /**
+ * Tells where co was made (level 0), where the thread that made it was (level
+ * 1), and so on: "source:line", or "" where the host did. Not those that were
+ * collected: the thread before counts as made by the maker of such a one.
+ *
+ * @param out  receives it
+ * @return KAHU_OK, KAHU_EINVAL (out is NULL), or
+ *         KAHU_ESTALE  co is not tracked, or level is beyond the last
+ *
+ * Thread: loop. Stack of co: [-0, +0, -]. Since 0.1.
+ */
+KAHU_API kahu_status kahu_get_thread_origin(kahu_sched *s, lua_State *co,
+                                            unsigned level,
+                                            char out[KAHU_WHERE_SIZE]);
+
+/**
  * Return false to end the walk. Must not resume or cancel a thread, nor have
  * the collector do a part of its work (LUA_GCSTEP); all of it is fine.
  */

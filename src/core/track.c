@@ -400,6 +400,22 @@ kahu_status kahu_get_thread_info(kahu_sched *s, lua_State *co,
     return KAHU_OK;
 }
 
+kahu_status kahu_get_thread_origin(kahu_sched *s, lua_State *co, unsigned level,
+                                   char out[KAHU_WHERE_SIZE]) {
+    const struct track *r;
+
+    KAHU__LOOP_ONLY(s);
+    if (out == NULL)
+        return KAHU_EINVAL;
+    r = track_find(s, co);
+    while (r != NULL && level-- > 0)
+        r = r->parent;
+    if (r == NULL)
+        return KAHU_ESTALE;
+    memcpy(out, r->started, sizeof(r->started));
+    return KAHU_OK;
+}
+
 /* A parent comes before its children, so its mark is right by then. */
 static bool walk_wants(const struct kahu__tracker *t, struct track *r,
                        bool all) {

@@ -14,6 +14,8 @@ class Errors(program.ProgramTest):
             self.run_program("x.luau"),
             code=1,
             err="x.luau:2: boom\n"
+            "    2 | \terror('boom')\n"
+            "      | \t^^^^^\n"
             "stack traceback:\n"
             "  [C] function error\n"
             "  x.luau:2 function f\n"
@@ -22,9 +24,11 @@ class Errors(program.ProgramTest):
 
     def test_from_code_and_standard_input(self):
         result = self.run_program("-e", "error('boom')")
-        self.assertTrue(result.err.startswith("-e:1: boom\nstack traceback:\n"), result.err)
+        shown = "    1 | error('boom')\n      | ^^^^^\nstack traceback:\n"
+        self.assertTrue(result.err.startswith("-e:1: boom\n" + shown), result.err)
         result = self.run_program("-", stdin="\nerror('boom')")
-        self.assertTrue(result.err.startswith("stdin:2: boom\nstack traceback:\n"), result.err)
+        shown = shown.replace("1", "2")
+        self.assertTrue(result.err.startswith("stdin:2: boom\n" + shown), result.err)
 
     def test_others_go_on(self):
         script = """

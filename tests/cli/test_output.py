@@ -105,6 +105,7 @@ class FullDisk(program.ProgramTest):
 
     def test_does_not_hide_other_codes(self):
         err = "-e:1: Expected identifier when parsing expression, got <eof>\n"
+        err += "    1 | local x =\n      | ^\n"
         self.check(self.run_full("-e", "local x ="), code=1, err=err)
         result = self.run_full("-e", "print('lost') error('also')")
         self.assertEqual(result.code, 1)

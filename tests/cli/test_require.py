@@ -105,7 +105,12 @@ class Errors(program.ProgramTest):
         self.check(
             self.run_program("main.luau"),
             code=1,
-            err="bad.luau:2: boom\nstack traceback:\n  [C] function require\n  main.luau:3\n",
+            err="bad.luau:2: boom\n"
+            "    2 | error('boom')\n"
+            "      | ^\n"
+            "stack traceback:\n"
+            "  [C] function require\n"
+            "  main.luau:3\n",
         )
 
     def test_what_is_not_found(self):
@@ -114,7 +119,11 @@ class Errors(program.ProgramTest):
             self.run_program("main.luau"),
             code=1,
             err='error requiring module "./bad": could not resolve child component "bad"\n'
-            "stack traceback:\n  [C] function require\n  main.luau:2\n",
+            "    2 | require('./bad')\n"
+            "      | ^^^^^^^\n"
+            "stack traceback:\n"
+            "  [C] function require\n"
+            "  main.luau:2\n",
         )
 
     def test_a_cycle_through_the_script_itself(self):

@@ -129,17 +129,21 @@ class Readable(program.ProgramTest):
         self.run_text(
             "local x = = 1",
             code=1,
-            err="FILE:1: Expected identifier when parsing expression, got '='\n",
+            err="FILE:1: Expected identifier when parsing expression, got '='\n"
+            "    1 | local x = = 1\n"
+            "      | ^\n",
         )
         self.run_text(
             "\r\n\r\nx ==\r\n",
             code=1,
-            err="FILE:3: Incomplete statement: expected assignment or a function call\n",
+            err="FILE:3: Incomplete statement: expected assignment or a function call\n"
+            "    3 | x ==\n"
+            "      | ^\n",
         )
         self.check(
             self.run_program("-e", "break"),
             code=1,
-            err="-e:1: break statement must be inside a loop\n",
+            err="-e:1: break statement must be inside a loop\n    1 | break\n      | ^\n",
         )
 
     def test_an_error_in_the_file_s_own_name(self):
@@ -188,7 +192,10 @@ class Memory(program.ProgramTest):
         """
         result = self.run_limited(200, "-e", script)
         self.assertEqual((result.out, result.code), ("the others go on\n", 1))
-        self.assertTrue(result.err.startswith("kahu: not enough memory\nstack "), result.err)
+        told = result.err.splitlines()
+        self.assertEqual(told[0], "kahu: not enough memory")
+        self.assertIn("string.rep", told[1])
+        self.assertEqual(told[3], "stack traceback:")
 
     def test_an_error_like_others(self):
         script = "print(pcall(string.rep, 'x', 5e8))"

@@ -176,6 +176,50 @@ static int look_at_self(lua_State *L) {
     return 0;
 }
 
+static const char *origin_of(struct host *h, lua_State *co, unsigned level) {
+    static char where[KAHU_WHERE_SIZE];
+
+    memset(where, 'x', sizeof(where));
+    assert_int_equal(kahu_get_thread_origin(h->s, co, level, where), KAHU_OK);
+    return where;
+}
+
+static void who_started_whom(void **state) {
+    struct host h;
+    lua_State *inner;
+    char where[KAHU_WHERE_SIZE];
+
+    (void)state;
+    host_open(&h, NULL);
+    host_run(&h, "before = task.delay(9, function() end)");
+    track(&h);
+    host_run(&h, "outer = task.spawn(function()\n"
+                 "  inner = task.spawn(function() task.wait(1) end)\n"
+                 "  task.wait(1)\n"
+                 "end)");
+    inner = global_thread(&h, "inner");
+    assert_string_equal(origin_of(&h, inner, 0), "test:2");
+    assert_string_equal(origin_of(&h, inner, 1), "test:1");
+    assert_string_equal(origin_of(&h, inner, 2), "");
+    assert_int_equal(kahu_get_thread_origin(h.s, inner, 3, where), KAHU_ESTALE);
+    assert_int_equal(kahu_get_thread_origin(h.s, inner, 0, NULL), KAHU_EINVAL);
+    assert_string_equal(origin_of(&h, global_thread(&h, "before"), 0), "");
+    host_close(&h);
+}
+
+static void nobody_is_known_without_tracking(void **state) {
+    struct host h;
+    char where[KAHU_WHERE_SIZE];
+
+    (void)state;
+    host_open(&h, NULL);
+    host_run(&h, "sleeper = task.delay(9, function() end)");
+    assert_int_equal(
+        kahu_get_thread_origin(h.s, global_thread(&h, "sleeper"), 0, where),
+        KAHU_ESTALE);
+    host_close(&h);
+}
+
 static void a_running_thread_and_when_it_last_yielded(void **state) {
     struct host h;
     lua_State *co;
@@ -365,6 +409,8 @@ int main(void) {
         cmocka_unit_test(a_collected_maker_is_stepped_over),
         cmocka_unit_test(a_walk_may_end_early_and_bear_the_collector),
         cmocka_unit_test(what_it_waits_for_and_where),
+        cmocka_unit_test(who_started_whom),
+        cmocka_unit_test(nobody_is_known_without_tracking),
         cmocka_unit_test(a_running_thread_and_when_it_last_yielded),
         cmocka_unit_test(labels_and_data),
         cmocka_unit_test(an_older_caller_is_served),

@@ -18,7 +18,8 @@ Without an `expect stderr` line stderr must be empty. A script without any
 expectation fails, and so does a comment that looks like one and is not.
 What comes after -- are arguments of the scripts.
 In stderr the script's path counts as its file name alone; a text that is part
-of the file name proves nothing and is refused.
+of the file name proves nothing and is refused. The lines of the script that the
+program shows, and its hints, prove nothing either and are left out.
 
 Exit code: 0 all passed, 1 one failed, 2 usage, 77 the script is for the other driver.
 """
@@ -37,6 +38,7 @@ TIME_LIMIT_S = 20
 SKIPPED = 77
 
 DIRECTIVE = re.compile(r"--\s*(expect\w*|args?|drivers?)\b(.*)$", re.IGNORECASE)
+SHOWN = re.compile(r"^(?: *\d+ \| | {6}\| |hint: ).*\n", re.MULTILINE)
 EXPECT = re.compile(r"-- (expect(?: stderr once| stderr| exit)?|args|driver):(?: (.*))?$")
 
 
@@ -189,7 +191,7 @@ def check(
     problems = (
         compare_exit(wanted.exit_code, code, limit_s)
         + compare_stdout(wanted.stdout, out)
-        + compare_stderr(wanted.stderr, err.replace(path, name))
+        + compare_stderr(wanted.stderr, SHOWN.sub("", err.replace(path, name)))
     )
     if problems:
         return 1, [shlex.join(command), *problems]

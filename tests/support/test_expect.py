@@ -116,6 +116,12 @@ class Stderr(Case):
         self.fails("--! err one one\n-- expect stderr once: one\n", "2 times")
 
 
+    def test_what_is_shown_of_the_script_proves_nothing(self):
+        shown = "    7 | error(x) -- said\n      | ^^^^^\nhint: said\n"
+        script = "".join(f"--! err {line}\n" for line in shown.splitlines())
+        self.fails(script + "-- expect stderr: said\n", "is missing from stderr")
+        self.passes(script + "--! err said\n-- expect stderr once: said\n")
+
     def test_the_path_proves_nothing(self):
         path = os.path.join(self.room, "script.luau")
         self.fails("-- expect stderr: script\n--! err script\n", "name of the script")

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * message.h - an error as people see it, on standard error:
+ *
+ *   main.luau:3: attempt to index nil with 'name'
+ *       3 | print(user.name)
+ *         |            ^^^^
+ *   hint: what to do about it
+ *   stack traceback:
+ *     main.luau:3 function greet
+ *   started at main.luau:7
+ *
+ * The first line is Luau's own, for editors to find. Colours are for terminals
+ * alone, and carry no meaning that the text has not.
+ */
+#ifndef KAHU_CLI_MESSAGE_H
+#define KAHU_CLI_MESSAGE_H
+
+#include <lua.h>
+
+#include "kahu/kahu.h"
+
+enum message_color {
+    MESSAGE_AUTO, /* on a terminal that is not dumb, unless NO_COLOR is set */
+    MESSAGE_ALWAYS,
+    MESSAGE_NEVER
+};
+
+void message_set_color(enum message_color color);
+
+/* Called before a message is written; NULL: nothing is. */
+void message_set_before(void (*before)(void));
+
+/* co is the thread that failed, with its frames; NULL when there is none, as
+ * with errors of compilation. traceback has a line a frame, or none. */
+void message_error(kahu_sched *s, lua_State *co, const char *message,
+                   const char *traceback);
+
+#endif

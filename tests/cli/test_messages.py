@@ -1,0 +1,266 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""How errors are shown: the line and the place in it, hints, origins, colours."""
+
+import program
+import terminal
+
+
+class Shown(program.ProgramTest):
+    def shown(self, text, *options):
+        """What comes between the message and the traceback."""
+        self.write("x.luau", text)
+        result = self.run_program(*options, "x.luau")
+        self.assertEqual((result.code, result.out), (1, ""))
+        lines = result.err.splitlines()[1:]
+        if "stack traceback:" in lines:
+            lines = lines[: lines.index("stack traceback:")]
+        return [line for line in lines if not line.startswith("hint: ")]
+
+    def test_a_field_of_nil(self):
+        self.assertEqual(
+            self.shown("local a = {}\nprint(a.b.name)"),
+            ["    2 | print(a.b.name)", "      |           ^^^^"],
+        )
+
+    def test_a_missing_method(self):
+        self.assertEqual(
+            self.shown("local a = {}\na:go(1)"), ["    2 | a:go(1)", "      |   ^^"]
+        )
+
+    def test_the_function_that_raised(self):
+        self.assertEqual(
+            self.shown("local x = 1 assert(x == 2, 'no')"),
+            ["    1 | local x = 1 assert(x == 2, 'no')", "      |             ^^^^^^"],
+        )
+
+    def test_a_name_that_is_there_twice_is_not_guessed(self):
+        self.assertEqual(
+            self.shown("local a, b = {}, {}\n  print(b.x.x == a.x)"),
+            ["    2 |   print(b.x.x == a.x)", "      |   ^"],
+        )
+
+    def test_what_a_script_s_own_message_quotes_is_no_name(self):
+        self.assertEqual(
+            self.shown("local wrong = nil  error(\"to 'wrong'\")"),
+            ["    1 | local wrong = nil  error(\"to 'wrong'\")", "      |                    ^^^^^"],
+        )
+
+    def test_the_line_the_message_speaks_of_not_where_it_was_raised(self):
+        self.assertEqual(
+            self.shown("local ok, e = pcall(function()\n  error('a')\nend)\n\nerror(e, 0)"),
+            ["    2 |   error('a')", "      |   ^"],
+        )
+
+    def test_the_caller_s_line(self):
+        self.assertEqual(
+            self.shown("local function check()\n  error('bad', 2)\nend\ncheck()"),
+            ["    4 | check()", "      | ^"],
+        )
+
+    def test_without_a_position_it_is_where_the_thread_stands(self):
+        self.assertEqual(self.shown("\nerror({})"), ["    2 | error({})", "      | ^^^^^"])
+
+    def test_without_lines_there_is_none(self):
+        self.assertEqual(self.shown("error('a')", "-g0"), [])
+
+    def test_tabs_and_wide_text_keep_the_caret_in_its_place(self):
+        self.assertEqual(
+            self.shown("\tlocal s = 'grüße' error(s)"),
+            ["    1 | \tlocal s = 'grüße' error(s)", "      | \t                  ^^^^^"],
+        )
+
+    def test_a_long_line_is_cut(self):
+        shown = self.shown("error('a')" + " " * 30 + "-- " + "ü" * 400)
+        self.assertTrue(shown[0].endswith("ü..."), shown[0])
+        self.assertLess(len(shown[0]), 220)
+        self.assertEqual(shown[1], "      | ^^^^^")
+
+    def test_controls_do_not_reach_the_terminal(self):
+        self.assertEqual(self.shown("error('a') --\x1b[2J\x7f")[0], "    1 | error('a') --?[2J?")
+
+    def test_windows_line_ends(self):
+        self.assertEqual(self.shown("\r\nerror('a')\r\n")[0], "    2 | error('a')")
+
+    def test_what_was_run_and_not_what_the_file_has_become(self):
+        self.write("x.luau", "print('up')\ntask.wait(0.2)\nerror('first')\n")
+        process = self.start("x.luau")
+        self.assertEqual(process.stdout.readline(), b"up\n")
+        self.write("x.luau", "-- other\n-- text\n-- here\n")
+        result = self.finish(process)
+        self.assertEqual(result.err.splitlines()[1], "    3 | error('first')")
+
+    def test_a_long_path(self):
+        path = "/".join(["d" * 100] * 3) + "/x.luau"
+        self.write(path, "\nerror('deep')\n")
+        lines = self.run_program(path).err.splitlines()
+        self.assertTrue(lines[0].startswith("...d") and lines[0].endswith("x.luau:2: deep"))
+        self.assertEqual(lines[1], "    2 | error('deep')")
+
+    def test_modules(self):
+        self.write("m.luau", "return function()\n  error('of the module')\nend")
+        result = self.run_program("-e", "require('./m')()")
+        self.assertEqual(result.err.splitlines()[1], "    2 |   error('of the module')")
+        self.write("m.luau", "local = 1")
+        result = self.run_program("-e", "require('./m')")
+        self.assertEqual(
+            result.err.splitlines()[:3],
+            [
+                "m.luau:1: Expected identifier when parsing variable name, got '='",
+                "    1 | local = 1",
+                "      |       ^",
+            ],
+        )
+
+
+class Hints(program.ProgramTest):
+    def hint(self, code):
+        result = self.run_program("--virtual-time", "-e", code)
+        hints = [line for line in result.err.splitlines() if line.startswith("hint: ")]
+        self.assertLessEqual(len(hints), 1)
+        return hints[0] if hints else None
+
+    def check_hint(self, code, *words):
+        hint = self.hint(code) or ""
+        for word in words:
+            self.assertIn(word, hint, code)
+
+    def test_yields(self):
+        wait = "task.wait()"
+        self.check_hint(
+            f"table.sort({{2, 1}}, function(a, b) {wait} return a < b end)", "'wait'", "'sort'"
+        )
+        self.check_hint(
+            f"string.gsub('a', 'a', function() {wait} end)", "'wait' inside of 'gsub' can't yield"
+        )
+        meta = f"local mt = {{}} function mt.__index() {wait} end print(setmetatable({{}}, mt).x)"
+        self.check_hint(meta, "'wait' inside of '__index' can't yield")
+        nameless = f"local mt = {{__index = function() {wait} end}} print(setmetatable({{}}, mt).x)"
+        self.check_hint(nameless, "can't yield")
+
+    def test_threads(self):
+        ended = "local co = coroutine.create(print) coroutine.resume(co) "
+        self.check_hint(ended + "task.spawn(co)", "task.defer")
+        self.check_hint(ended + "task.defer(co)", "ends once")
+        self.check_hint(ended + "task.delay(1, co)", "ends once")
+        self.check_hint("local f = coroutine.wrap(function() end) f() f()", "ends once")
+        self.check_hint("task.cancel(coroutine.running())", "returning")
+
+    def test_arguments(self):
+        self.check_hint("task.delay(print, 1)", "seconds first")
+        self.check_hint("task.spawn(print())", "task.spawn(f, x)")
+        self.check_hint("task.defer(print())", "task.defer(f, x)")
+        self.check_hint("task.delay(1, print())", "task.delay(1, f, x)")
+
+    def test_stacks(self):
+        self.check_hint("local function f() task.spawn(f) end f()", "do not nest")
+        self.check_hint("local function f() return 1 + f() end f()", "itself")
+
+    def test_names_that_others_have(self):
+        for name, other in (
+            ("wait(1)", "task.wait"),
+            ("spawn(print)", "task.spawn"),
+            ("delay(1, print)", "task.delay"),
+            ("loadstring('x')", "require"),
+            ("io.write('x')", "no 'io'"),
+            ("game.Players.x = 1", "Roblox"),
+        ):
+            self.check_hint(name, other)
+
+    def test_read_only(self):
+        self.check_hint("math.pi = 3", "table.clone")
+
+    def test_where_there_is_nothing_to_say(self):
+        for code in (
+            "local t = {} t.wait(1)",  # a field is no global
+            "local t = {} t.io.x = 1",
+            "local x x()",
+            "error('wait')",
+            "local waiter waiter(1)",
+        ):
+            self.assertIsNone(self.hint(code), code)
+
+
+class Origins(program.ProgramTest):
+    SCRIPT = """task.spawn(function()
+    task.wait(1)
+    task.defer(function()
+        error("lost")
+    end)
+end)
+"""
+
+    def test_chain(self):
+        self.write("x.luau", self.SCRIPT)
+        result = self.run_program("--virtual-time", "--origins", "x.luau")
+        self.check(
+            result,
+            code=1,
+            err="x.luau:4: lost\n"
+            '    4 |         error("lost")\n'
+            "      |         ^^^^^\n"
+            "stack traceback:\n"
+            "  [C] function error\n"
+            "  x.luau:4\n"
+            "started at x.luau:3\n"
+            "started at x.luau:1\n",
+        )
+
+    def test_it_costs_and_has_to_be_asked_for(self):
+        self.write("x.luau", self.SCRIPT)
+        result = self.run_program("--virtual-time", "x.luau")
+        self.assertNotIn("started at", result.err)
+
+    def test_a_long_chain_is_cut(self):
+        script = "local function f(n) if n == 0 then error('deep') end task.defer(f, n - 1) end f(50)"
+        result = self.run_program("--virtual-time", "--origins", "-e", script)
+        self.assertLessEqual(result.err.count("started at"), 10)
+
+    def test_the_script_itself_was_started_by_nobody(self):
+        result = self.run_program("--origins", "-e", "error('x')")
+        self.assertNotIn("started at", result.err)
+
+
+class Colors(program.ProgramTest):
+    def on_terminal(self, *args, **options):
+        shell = terminal.Terminal(*args, "-e", "error('boom')", cwd=self.dir, **options)
+        self.addCleanup(shell.close)
+        self.assertEqual(shell.wait(), 1)
+        return shell.shown
+
+    def test_on_a_terminal(self):
+        shown = self.on_terminal()
+        self.assertIn("\x1b[31m-e:1: boom\x1b[0m\r\n", shown)
+        self.assertIn("      | \x1b[1m^^^^^\x1b[0m\r\n", shown)
+        self.assertIn("\x1b[2mstack traceback:\x1b[0m\r\n", shown)
+
+    def test_where_they_are_not_wanted(self):
+        self.assertNotIn("\x1b", self.on_terminal(env={"NO_COLOR": "1"}))
+        self.assertNotIn("\x1b", self.on_terminal(env={"TERM": "dumb"}))
+        self.assertNotIn("\x1b", self.on_terminal("--color", "never"))
+
+    def test_an_empty_no_color_is_none(self):
+        self.assertIn("\x1b[31m", self.on_terminal(env={"NO_COLOR": ""}))
+
+    def test_the_option_is_stronger(self):
+        self.assertIn("\x1b[31m", self.on_terminal("--color=always", env={"NO_COLOR": "1"}))
+        result = self.run_program("--color=always", "-e", "error('boom')")
+        self.assertIn("\x1b[31m-e:1: boom\x1b[0m\n", result.err)
+
+    def test_not_elsewhere(self):
+        self.assertNotIn("\x1b", self.run_program("-e", "error('boom')").err)
+        result = self.run_program("--color=auto", "-e", "error('boom')")
+        self.assertNotIn("\x1b", result.err)
+
+    def test_the_terminal_has_to_be_standard_error_s(self):
+        shell = terminal.Terminal("-e", "error('boom')", streams=(0, 1))
+        self.addCleanup(shell.close)
+        self.assertNotIn(b"\x1b", shell.process.stderr.read())
+
+    def test_a_wrong_word(self):
+        err = "kahu: --color takes always, never or auto, not 'red'\nTry 'kahu --help'.\n"
+        self.check(self.run_program("--color", "red", "-e", ""), code=2, err=err)
+
+
+if __name__ == "__main__":
+    program.main()
