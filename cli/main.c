@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "options.h"
+#include "profile_command.h"
 #include "report.h"
 #include "run.h"
 #include "source.h"
@@ -100,6 +101,7 @@ static const struct command {
     int (*main)(int argc, char **argv);
 } main_commands[] = {
     {"run", main_run},
+    {"profile", profile_command},
 };
 
 static int main_command(int argc, char **argv) {
