@@ -14,6 +14,7 @@
 #include "bundled.h"
 #include "compile.h"
 #include "options.h"
+#include "profile_command.h"
 #include "report.h"
 #include "run.h"
 #include "script.h"
@@ -95,8 +96,13 @@ static const struct command {
     const char *name;
     int (*main)(int argc, char **argv);
 } main_commands[] = {
-    {"run", main_run},     {"repl", main_repl},       {"test", test_main},
-    {"trace", trace_main}, {"compile", compile_main}, {"setup", setup_main},
+    {"run", main_run},
+    {"repl", main_repl},
+    {"test", test_main},
+    {"trace", trace_main},
+    {"profile", profile_command},
+    {"compile", compile_main},
+    {"setup", setup_main},
 };
 
 static int main_command(int argc, char **argv) {

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <lua.h>
 #include <math.h>
 #include <stdio.h>
@@ -52,6 +53,15 @@ static const char options_help[] =
     "                         generations of task.defer in a row (80)\n"
     "      --strict-defer-depth\n"
     "                         a task.defer beyond them is an error\n"
+    "      --timeout SECONDS  stop the script after so long, and say where it "
+    "is\n"
+    "      --max-resume MS    longest time a thread runs without a yield\n"
+    "      --max-threads N    live threads\n"
+    "      --max-memory MIB   memory of scripts\n"
+    "      --profile FILE     sample what runs; to a .folded, .json "
+    "(speedscope)\n"
+    "                         or .svg (flame graph) file\n"
+    "      --profile-rate HZ  samples per second (1000)\n"
     "      --gc-pace GOAL[,SPEED[,STEP]]\n"
     "                         pace of the garbage collector (300,400,64)\n"
     "      --origins          errors say where their thread was started\n"
@@ -63,7 +73,7 @@ static const char options_help[] =
     "\n"
     "Exit status: 0; 1 after an error nobody caught; 2 when there was nothing "
     "to\n"
-    "run; 130 or 143 when interrupted.\n";
+    "run; 124 after a timeout; 130 or 143 when interrupted.\n";
 
 static void options_print_version(void) {
     int v = kahu_version();
@@ -106,22 +116,49 @@ static bool options_min_wait(const char *text, uint64_t *out) {
     return true;
 }
 
-static bool options_depth(const char *text, uint32_t *out) {
+static bool options_number(const char *name, const char *text, uint32_t most,
+                           uint32_t *out) {
     char *end;
     unsigned long n;
 
     errno = 0;
     n = strtoul(text, &end, 10);
     if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 ||
-        n == 0 || n > INT32_MAX) {
-        fprintf(stderr,
-                "kahu: --max-defer-depth takes a number from 1, "
-                "not '%s'\n",
-                text);
+        n == 0 || n > most) {
+        fprintf(stderr, "kahu: %s takes a number from 1", name);
+        if (most < INT32_MAX)
+            fprintf(stderr, " to %" PRIu32, most);
+        fprintf(stderr, ", not '%s'\n", text);
         return false;
     }
     *out = (uint32_t)n;
     return true;
+}
+
+/* A time that is a limit: there is no use in none at all. */
+static bool options_limit(const char *name, const char *unit, double unit_ns,
+                          const char *text, uint64_t *out) {
+    char *end;
+    double n = strtod(text, &end);
+
+    if (end == text || *end != '\0' || !(n > 0) || n * unit_ns > 1e18) {
+        fprintf(stderr, "kahu: %s takes %s above 0, not '%s'\n", name, unit,
+                text);
+        return false;
+    }
+    *out = (uint64_t)ceil(n * unit_ns);
+    return true;
+}
+
+static bool options_profile(struct options *o, const char *path) {
+    o->profile = path;
+    if (profile_format(path, &o->profile_format))
+        return true;
+    fprintf(stderr,
+            "kahu: --profile takes a file that ends in .folded, .json or "
+            ".svg, not '%s'\n",
+            path);
+    return false;
 }
 
 /* One of the numbers of a pace, up to the comma or the end; false if it is
@@ -184,6 +221,12 @@ enum {
     OPT_PRELOAD,
     OPT_MAX_DEFER_DEPTH,
     OPT_STRICT_DEFER_DEPTH,
+    OPT_TIMEOUT,
+    OPT_MAX_RESUME,
+    OPT_MAX_THREADS,
+    OPT_MAX_MEMORY,
+    OPT_PROFILE,
+    OPT_PROFILE_RATE,
     OPT_GC_PACE,
     OPT_STATS,
     OPT_TRACE,
@@ -201,6 +244,12 @@ static const struct option options_long[] = {
     {"preload", no_argument, NULL, OPT_PRELOAD},
     {"max-defer-depth", required_argument, NULL, OPT_MAX_DEFER_DEPTH},
     {"strict-defer-depth", no_argument, NULL, OPT_STRICT_DEFER_DEPTH},
+    {"timeout", required_argument, NULL, OPT_TIMEOUT},
+    {"max-resume", required_argument, NULL, OPT_MAX_RESUME},
+    {"max-threads", required_argument, NULL, OPT_MAX_THREADS},
+    {"max-memory", required_argument, NULL, OPT_MAX_MEMORY},
+    {"profile", required_argument, NULL, OPT_PROFILE},
+    {"profile-rate", required_argument, NULL, OPT_PROFILE_RATE},
     {"gc-pace", required_argument, NULL, OPT_GC_PACE},
     {"origins", no_argument, NULL, OPT_ORIGINS},
     {"color", required_argument, NULL, OPT_COLOR},
@@ -210,6 +259,31 @@ static const struct option options_long[] = {
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
+
+/* What watches the script; false after a mistake. */
+static bool options_set_watch(struct options *o, int option) {
+    switch (option) {
+    case OPT_TIMEOUT:
+        return options_limit("--timeout", "seconds", 1e9, optarg,
+                             &o->timeout_ns);
+    case OPT_MAX_RESUME:
+        return options_limit("--max-resume", "milliseconds", 1e6, optarg,
+                             &o->max_resume_ns);
+    case OPT_MAX_THREADS:
+        return options_number("--max-threads", optarg, INT32_MAX,
+                              &o->max_threads);
+    case OPT_MAX_MEMORY:
+        return options_number("--max-memory", optarg, INT32_MAX,
+                              &o->max_memory_mib);
+    case OPT_PROFILE:
+        return options_profile(o, optarg);
+    case OPT_PROFILE_RATE:
+        return options_number("--profile-rate", optarg, PROFILE_RATE_MAX_HZ,
+                              &o->profile_rate_hz);
+    default: /* getopt has told the mistake */
+        return false;
+    }
+}
 
 /* One option that only sets something; false after a mistake. */
 static bool options_set(struct options *o, int option) {
@@ -234,7 +308,8 @@ static bool options_set(struct options *o, int option) {
     case OPT_PRELOAD:
         return o->preload = true;
     case OPT_MAX_DEFER_DEPTH:
-        return options_depth(optarg, &o->max_defer_depth);
+        return options_number("--max-defer-depth", optarg, INT32_MAX,
+                              &o->max_defer_depth);
     case OPT_STRICT_DEFER_DEPTH:
         return o->strict_defer_depth = true;
     case OPT_GC_PACE:
@@ -248,8 +323,8 @@ static bool options_set(struct options *o, int option) {
         return o->origins = true;
     case OPT_COLOR:
         return options_color(optarg, &o->color);
-    default: /* getopt has told the mistake */
-        return false;
+    default:
+        return options_set_watch(o, option);
     }
 }
 
@@ -275,6 +350,7 @@ static bool options_rest(struct options *o, int argc, char **argv, int *code) {
 void options_default(struct options *out) {
     *out = (struct options){.optimization = 1, .debug = 1};
     out->gc_pace = (struct gc_pace){.goal = 300, .speed = 400, .step = 64};
+    out->profile_rate_hz = PROFILE_RATE_HZ;
 }
 
 /* What stands before the script. */

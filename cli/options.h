@@ -9,11 +9,13 @@
 #include <stdint.h>
 
 #include "message.h"
+#include "profile.h"
 
 /* Exit codes the program makes by itself. */
 enum {
     EXIT_SCRIPT = 1, /* an error nobody caught, or one of compilation */
-    EXIT_USAGE = 2   /* a wrong command line, or a script that can't be read */
+    EXIT_USAGE = 2,  /* a wrong command line, or a script that can't be read */
+    EXIT_TIMEOUT = 124 /* --timeout; as timeout(1) does */
 };
 
 /* The pace of the collector, in Luau's own terms; the default was measured:
@@ -52,6 +54,14 @@ struct options {
     struct gc_pace gc_pace;
 
     const struct bundle *bundle; /* has the script and its modules, or NULL */
+    uint64_t timeout_ns;         /* of these, 0: none */
+    uint64_t max_resume_ns;
+    uint32_t max_threads;
+    uint32_t max_memory_mib;
+
+    const char *profile; /* file to write; NULL: none */
+    enum profile_format profile_format;
+    uint32_t profile_rate_hz;
 };
 
 /* What is not said otherwise. */

@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "message.h"
+#include "resumes.h"
 #include "vm.h"
 
 /* ------------------------------------------------------------------------ */
@@ -73,16 +74,70 @@ void report_yielded(lua_State *script) {
           stderr);
 }
 
-void report_interrupted(const kahu_sched *s) {
+/* The end of a line. */
+static void report_waiting(const kahu_sched *s) {
     size_t sleeping = kahu_count(s, KAHU_WAIT) + kahu_count(s, KAHU_DELAY);
     size_t deferred = kahu_count(s, KAHU_DEFER);
     size_t operating = kahu_count(s, KAHU_OPERATION);
 
+    fprintf(stderr,
+            "%zu waiting (%zu sleeping, %zu deferred, %zu in operations)\n",
+            sleeping + deferred + operating, sleeping, deferred, operating);
+}
+
+void report_interrupted(const kahu_sched *s) {
+    report_flush();
+    fputs("kahu: interrupted: ", stderr);
+    report_waiting(s);
+}
+
+/* ------------------------------------------------------------------------ */
+/* Timeout                                                                  */
+/* ------------------------------------------------------------------------ */
+
+/* Of a deep stack the ends are shown, as the library does. */
+#define REPORT_FRAMES 10
+
+static void report_frame(const lua_Debug *ar) {
+    fprintf(stderr, "  %s", ar->short_src);
+    if (ar->currentline > 0)
+        fprintf(stderr, ":%d", ar->currentline);
+    if (ar->name != NULL)
+        fprintf(stderr, " function %s", ar->name);
+    fputc('\n', stderr);
+}
+
+static void report_stack(lua_State *L) {
+    int skipped = lua_stackdepth(L) - 2 * REPORT_FRAMES;
+    lua_Debug ar;
+
+    for (int level = 0; lua_getinfo(L, level, "sln", &ar); level++) {
+        if (skipped > 0 && level == REPORT_FRAMES) {
+            fprintf(stderr, "  ... (+%d frames)\n", skipped);
+            level += skipped - 1;
+            continue;
+        }
+        report_frame(&ar);
+    }
+}
+
+void report_timeout_at(double seconds, lua_State *L) {
+    lua_State *threads[RESUMES_MAX];
+    size_t n = resumes_list(L, threads);
+
     report_flush();
     fprintf(stderr,
-            "kahu: interrupted: %zu waiting (%zu sleeping, %zu deferred, %zu "
-            "in operations)\n",
-            sleeping + deferred + operating, sleeping, deferred, operating);
+            "kahu: timeout: %g s are over, and the script runs\n"
+            "stack traceback:\n",
+            seconds);
+    for (size_t i = 0; i < n; i++)
+        report_stack(threads[i]);
+}
+
+void report_timeout(double seconds, const kahu_sched *s) {
+    report_flush();
+    fprintf(stderr, "kahu: timeout: %g s are over: ", seconds);
+    report_waiting(s);
 }
 
 /* ------------------------------------------------------------------------ */

@@ -37,6 +37,13 @@ void report_yielded(lua_State *script);
 /* One line on what was waiting when a signal came. */
 void report_interrupted(const kahu_sched *s);
 
+/* The time of --timeout is over: where the script L is, and who waits for it in
+ * a resume. */
+void report_timeout_at(double seconds, lua_State *L);
+
+/* The same when none runs: what was waiting. */
+void report_timeout(double seconds, const kahu_sched *s);
+
 /* The counters, with the time since start_ns of uv_hrtime(). */
 void report_stats(const kahu_sched *s, uint64_t start_ns);
 

@@ -16,10 +16,14 @@
 #include "kahu/uv.h"
 #include "message.h"
 #include "modules.h"
+#include "profile.h"
 #include "repl.h"
 #include "report.h"
+#include "resumes.h"
+#include "safepoint.h"
 #include "trace.h"
 #include "vm.h"
+#include "watchdog.h"
 
 struct run {
     const struct options *options;
@@ -32,6 +36,8 @@ struct run {
     struct report report;
     struct modules *modules;
     struct trace *trace; /* NULL without --trace */
+    kahu_memory memory;  /* with --max-memory */
+    struct watchdog watchdog;
 };
 
 /* ------------------------------------------------------------------------ */
@@ -45,17 +51,9 @@ struct run {
 /* What the handler reaches: there is one run in a process. */
 static struct {
     kahu_sched *s;
-    lua_State *L;
     volatile sig_atomic_t signal; /* the one that came first; 0 for none */
     uint64_t at_ns;               /* when; the handler's alone */
 } run_signal;
-
-/* Raised at every safepoint, so that no pcall loop outlives it. In the
- * collector nothing may raise. */
-static void run_interrupt(lua_State *L, int gc) {
-    if (gc < 0 && lua_checkstack(L, 1))
-        luaL_error(L, "interrupted");
-}
 
 static uint64_t run_signal_now(void) {
     struct timespec t;
@@ -73,7 +71,7 @@ static void run_on_signal(int number) {
     if (run_signal.signal == 0) {
         run_signal.signal = number;
         run_signal.at_ns = now_ns;
-        lua_callbacks(run_signal.L)->interrupt = run_interrupt;
+        safepoint_ask(SAFEPOINT_END);
         kahu_stop(run_signal.s, 128 + number);
     } else if (now_ns - run_signal.at_ns > RUN_ECHO_NS) {
         signal(number, SIG_DFL);
@@ -101,7 +99,6 @@ static void run_catch_signals(struct run *r) {
     sigaddset(&action.sa_mask, SIGINT);
     sigaddset(&action.sa_mask, SIGTERM);
     run_signal.s = r->s;
-    run_signal.L = r->L;
     run_catch(SIGINT, &action);
     run_catch(SIGTERM, &action);
     signal(SIGPIPE, SIG_DFL); /* a reader who left ends the program quietly */
@@ -210,6 +207,8 @@ static int run_fail(lua_State *L) {
 }
 
 static int run_finish(struct run *r, lua_State *script) {
+    if (watchdog_end(&r->watchdog))
+        return EXIT_TIMEOUT;
     if (run_signal.signal != 0)
         report_interrupted(r->s);
     else if (lua_status(script) == LUA_YIELD && kahu_is_done(r->s) &&
@@ -283,6 +282,62 @@ static int run_no_memory(void) {
     return EXIT_SCRIPT;
 }
 
+/* ------------------------------------------------------------------------ */
+/* What watches the script                                                  */
+/* ------------------------------------------------------------------------ */
+
+static kahu_status run_limit(const struct run *r) {
+    kahu_limits limits = KAHU_LIMITS_INIT;
+
+    limits.max_threads = r->options->max_threads;
+    limits.max_resume_ns = r->options->max_resume_ns;
+    return kahu_set_limits(r->s, &limits);
+}
+
+static bool run_watch(struct run *r) {
+    int error = 0;
+
+    if (run_limit(r) != KAHU_OK) {
+        report_no_memory();
+        return false;
+    }
+    if (r->options->timeout_ns != 0)
+        error = watchdog_start(&r->watchdog, r->s, r->options->timeout_ns);
+    if (error != 0)
+        report_failure("cannot watch the time", uv_strerror(error));
+    return error == 0;
+}
+
+static int run_watched(struct run *r, struct source *source,
+                       const char *chunkname) {
+    int code;
+
+    if (!run_watch(r))
+        return EXIT_SCRIPT;
+    code = run_traced(r, source, chunkname);
+    return watchdog_end(&r->watchdog) ? EXIT_TIMEOUT : code;
+}
+
+static int run_profiled(struct run *r, struct source *source,
+                        const char *chunkname) {
+    struct profile_setup setup = {
+        .path = r->options->profile,
+        .format = r->options->profile_format,
+        .rate_hz = r->options->profile_rate_hz,
+        .script = chunkname + 1,
+        .L = r->L,
+    };
+    int code;
+    struct profile *profile = profile_open(&setup, &code);
+
+    if (profile == NULL)
+        return code;
+    code = run_watched(r, source, chunkname);
+    if (!profile_close(profile) && code == EXIT_SUCCESS)
+        code = EXIT_SCRIPT;
+    return code;
+}
+
 static int run_with_scheduler(struct run *r, struct source *source,
                               const char *chunkname) {
     kahu_hooks hooks = KAHU_HOOKS_INIT;
@@ -296,7 +351,8 @@ static int run_with_scheduler(struct run *r, struct source *source,
         (r->options->origins && kahu_track(r->s) != KAHU_OK))
         report_no_memory();
     else
-        code = run_traced(r, source, chunkname);
+        code = r->options->profile != NULL ? run_profiled(r, source, chunkname)
+                                           : run_watched(r, source, chunkname);
     if (r->options->stats)
         report_stats(r->s, r->start_ns);
     run_release_signals();
@@ -305,14 +361,33 @@ static int run_with_scheduler(struct run *r, struct source *source,
     return code;
 }
 
+static lua_State *run_make_vm(struct run *r) {
+    uint64_t limit = (uint64_t)r->options->max_memory_mib << 20;
+
+    if (limit == 0)
+        return luaL_newstate();
+    r->memory.limit = limit < SIZE_MAX ? (size_t)limit : SIZE_MAX;
+    return lua_newstate(kahu_memory_alloc, &r->memory);
+}
+
+/* Before the scheduler, which calls those callbacks that it finds. */
+static void run_open_vm(const struct run *r) {
+    const struct options *o = r->options;
+
+    safepoint_open(r->L, o->max_resume_ns != 0);
+    if (o->timeout_ns != 0 || o->profile != NULL)
+        resumes_open(r->L);
+}
+
 static int run_with_vm(struct run *r, struct source *source,
                        const char *chunkname) {
     kahu_status status;
     int code = EXIT_SCRIPT;
 
-    r->L = luaL_newstate();
+    r->L = run_make_vm(r);
     if (r->L == NULL)
         return run_no_memory();
+    run_open_vm(r);
     status = run_make_scheduler(r);
     if (status == KAHU_OK)
         code = run_with_scheduler(r, source, chunkname);
