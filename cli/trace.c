@@ -208,11 +208,16 @@ static struct trace_counts trace_count(const struct trace *t) {
         lua_totalbytes(t->L, -1)};
 }
 
-static void trace_put_pending(struct trace *t, const struct trace_counts *c,
-                              uint64_t ns) {
+/* What every counter begins with, up to the first number. */
+static void trace_put_counter(struct trace *t, const char *rest, uint64_t ns) {
     trace_file_begin(t->file);
     TRACE_MEMBER(t, "\"ph\":\"C\",\"pid\":1,\"ts\":", ns);
-    TRACE_PUT(t->file, ",\"name\":\"pending\",\"args\":{\"sleeping\":");
+    trace_put_text(t, rest);
+}
+
+static void trace_put_pending(struct trace *t, const struct trace_counts *c,
+                              uint64_t ns) {
+    trace_put_counter(t, ",\"name\":\"pending\",\"args\":{\"sleeping\":", ns);
     trace_file_number(t->file, c->sleeping);
     TRACE_PUT(t->file, ",\"deferred\":");
     trace_file_number(t->file, c->deferred);
@@ -224,9 +229,7 @@ static void trace_put_pending(struct trace *t, const struct trace_counts *c,
 
 static void trace_put_memory(struct trace *t, const struct trace_counts *c,
                              uint64_t ns) {
-    trace_file_begin(t->file);
-    TRACE_MEMBER(t, "\"ph\":\"C\",\"pid\":1,\"ts\":", ns);
-    TRACE_PUT(t->file, ",\"name\":\"memory\",\"args\":{\"bytes\":");
+    trace_put_counter(t, ",\"name\":\"memory\",\"args\":{\"bytes\":", ns);
     trace_file_number(t->file, c->bytes);
     TRACE_PUT(t->file, "}");
     trace_file_end(t->file);

@@ -13,20 +13,25 @@
 
 #define TRACE_EVENT 8192  /* no event is longer */
 #define TRACE_STRING 1000 /* nor a string in it, in bytes of the text */
-#define TRACE_DIGITS 20   /* of the largest number */
 
-/* "000" to "999": numbers are written three digits at a time. */
-static char file_thousands[1000][4];
+/* Numbers are written three digits at a time: "000" to "999", and "0" to "999"
+ * with how long each is. */
+static char file_thousands[1000][3];
+static char file_leading[1000][4];
 
 /* ------------------------------------------------------------------------ */
 /* The file                                                                 */
 /* ------------------------------------------------------------------------ */
 
-static void file_make_thousands(void) {
+static void file_make_digits(void) {
     for (int i = 0; i < 1000; i++) {
-        file_thousands[i][0] = (char)('0' + i / 100);
-        file_thousands[i][1] = (char)('0' + i / 10 % 10);
-        file_thousands[i][2] = (char)('0' + i % 10);
+        char digits[] = {(char)('0' + i / 100), (char)('0' + i / 10 % 10),
+                         (char)('0' + i % 10)};
+        int zeros = i < 10 ? 2 : i < 100 ? 1 : 0;
+
+        memcpy(file_thousands[i], digits, 3);
+        memcpy(file_leading[i], digits + zeros, (size_t)(3 - zeros));
+        file_leading[i][3] = (char)(3 - zeros);
     }
 }
 
@@ -40,7 +45,7 @@ struct trace_file *trace_file_open(const char *path) {
         free(f);
         return NULL;
     }
-    file_make_thousands();
+    file_make_digits();
     f->error = 0;
     f->length = 0;
     TRACE_PUT(f, "[");
@@ -98,16 +103,16 @@ void trace_file_end(struct trace_file *f) {
 /* Numbers                                                                  */
 /* ------------------------------------------------------------------------ */
 
+/* More than the number is copied: there is room, and four bytes are one store.
+ */
 void trace_file_number(struct trace_file *f, uint64_t n) {
-    char digits[TRACE_DIGITS + 1];
-    char *end = digits + sizeof(digits);
-    char *at = end;
-
-    for (; n >= 1000; n /= 1000)
-        memcpy(at -= 3, file_thousands[n % 1000], 3);
-    memcpy(at -= 3, file_thousands[n], 3);
-    at += n < 10 ? 2 : n < 100 ? 1 : 0;
-    trace_file_put(f, at, (size_t)(end - at));
+    if (n >= 1000) {
+        trace_file_number(f, n / 1000);
+        trace_file_put(f, file_thousands[n % 1000], 3);
+        return;
+    }
+    memcpy(f->bytes + f->length, file_leading[n], 4);
+    f->length += (size_t)file_leading[n][3];
 }
 
 void trace_file_us(struct trace_file *f, uint64_t ns) {

@@ -295,7 +295,8 @@ static int summary_compare_rows(const void *a, const void *b) {
 static void summary_print_rows(const struct summary *m,
                                struct summary_row *rows, size_t n,
                                const char *title, const char *column) {
-    qsort(rows, n, sizeof(*rows), summary_compare_rows);
+    if (n > 0) /* without rows there is no array */
+        qsort(rows, n, sizeof(*rows), summary_compare_rows);
     printf("\n%s\n%12s %12s %12s %10s %8s  function\n", title, "own ms",
            "total ms", "longest ms", "resumes", column);
     for (size_t i = 0; i < n && i < m->top && rows[i].resumes > 0; i++)

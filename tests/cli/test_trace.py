@@ -348,7 +348,12 @@ class Summary(TraceTest):
             env={**os.environ, "KAHU": program.PROGRAM})
         with open(out, encoding="utf-8") as new, \
                 open(os.path.join(RECORDINGS, "trace.txt"), encoding="utf-8") as kept:
-            self.assertEqual(new.read(), kept.read())
+            text = new.read()
+            self.assertEqual(text, kept.read())
+        summary = text[text.index("trace.json: ") : text.index("\n\n$ kahu --virtual")]
+        page = os.path.join(program.ROOT, "docs", "program", "trace.md")
+        with open(page, encoding="utf-8") as file:
+            self.assertIn(summary, file.read())
 
     # Two tracks, four resumes, as --trace would write them.
     SAMPLE = """[
