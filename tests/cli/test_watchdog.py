@@ -175,7 +175,8 @@ class Resume(program.ProgramTest):
 
     def test_the_others_go_on(self):
         script = "task.delay(0, print, 'other') while true do end"
-        err = f"-e:1: {self.LATE}stack traceback:\n  -e:1\n"
+        shown = f"    1 | {script}\n      | ^\n"
+        err = f"-e:1: {self.LATE}{shown}stack traceback:\n  -e:1\n"
         self.check(self.run_limited(script), 1, "other\n", err)
         self.check(self.run_limited(script, "--codegen"), 1, "other\n", err)
         self.check(self.run_limited(script, "--virtual-time"), 1, "other\n", err)
