@@ -69,12 +69,15 @@ static struct {
     uint64_t copies;
     pthread_mutex_t lock;
     pthread_cond_t filled;
+    pthread_cond_t emptied;
     struct item queue[QUEUE];
     uint64_t first;
     uint64_t last;
     bool over;
     struct worker workers[WORKERS];
-} st = {.lock = PTHREAD_MUTEX_INITIALIZER, .filled = PTHREAD_COND_INITIALIZER};
+} st = {.lock = PTHREAD_MUTEX_INITIALIZER,
+        .filled = PTHREAD_COND_INITIALIZER,
+        .emptied = PTHREAD_COND_INITIALIZER};
 
 /* ------------------------------------------------------------------------ */
 /* Operations                                                               */
@@ -86,11 +89,14 @@ static void on_cancel(void *ud, kahu_op op) {
     st.cancelled++;
 }
 
+/* Those of cancelled threads stay in the queue: where the others are slow, the
+ * loop waits for them. They wait for nobody. */
 static void hand_over(kahu_op op, uint64_t number) {
     int copies = st.begun++ % DUEL_EVERY == 0 ? 2 : 1;
 
     pthread_mutex_lock(&st.lock);
-    must(st.last - st.first < QUEUE, "too many operations");
+    while (st.last - st.first == QUEUE)
+        pthread_cond_wait(&st.emptied, &st.lock);
     st.queue[st.last++ % QUEUE] = (struct item){op, number, copies};
     st.copies += (uint64_t)copies;
     if (copies > 1)
@@ -178,8 +184,10 @@ static bool end_one_operation(struct worker *w, bool wait) {
     }
     item = &st.queue[st.first % QUEUE];
     taken = *item;
-    if (--item->copies == 0)
+    if (--item->copies == 0) {
         st.first++;
+        pthread_cond_signal(&st.emptied);
+    }
     pthread_mutex_unlock(&st.lock);
     end_operation(w, taken.op, taken.number);
     return true;
