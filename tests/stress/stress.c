@@ -25,13 +25,12 @@
 #include "kahu/uv.h"
 
 #define WORKERS 8
-#define SLEEPERS 512 /* Luau threads, each with an operation under way */
-#define VICTIMS 16   /* and those that are cancelled now and then */
-#define QUEUE                                                                  \
-    (1 << 18)     /* operations nobody has taken yet: more than ctest begins */
-#define AHEAD 256 /* posts of one worker that have not run */
-#define CALL_EVERY 512 /* posts */
-#define DUEL_EVERY 3   /* operations */
+#define SLEEPERS 512    /* Luau threads, each with an operation under way */
+#define VICTIMS 16      /* and those that are cancelled now and then */
+#define QUEUE (1 << 18) /* operations nobody has taken yet: most of a run's */
+#define AHEAD 256       /* posts of one worker that have not run */
+#define CALL_EVERY 512  /* posts */
+#define DUEL_EVERY 3    /* operations */
 #define FAIL_EVERY 16
 
 static void must(int good, const char *what) {
