@@ -35,6 +35,11 @@ static bool on_thread(void *ud, const kahu_thread_info *info) {
     return true;
 }
 
+static void on_line(void *ud, const char *line) {
+    (void)ud;
+    assert_true(line[0] != '\0');
+}
+
 /* ------------------------------------------------------------------------ */
 /* Scenarios                                                                */
 /* ------------------------------------------------------------------------ */
@@ -95,6 +100,7 @@ static void records(void) {
     (void)ok(kahu_track(a.s));
     co = spawned();
     (void)kahu_each_thread(a.s, NULL, on_thread, NULL);
+    (void)kahu_dump(a.s, KAHU_DUMP_ALL, on_line, NULL);
     if (co != NULL && kahu_get_thread_info(a.s, co, &info) == KAHU_OK)
         (void)ok(kahu_set_thread_label(a.s, co, "a label"));
     if (co != NULL)
