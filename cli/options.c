@@ -48,6 +48,10 @@ static const char options_help[] =
     "                         a task.defer beyond them is an error\n"
     "      --gc-pace GOAL[,SPEED[,STEP]]\n"
     "                         pace of the garbage collector (200,400,64)\n"
+    "      --explain          say at the end which threads nothing would "
+    "resume, and\n"
+    "                         on SIGQUIT (Ctrl-\\) or SIGUSR1 all that is "
+    "known\n"
     "      --stats            say at the end what was done, on stderr\n"
     "      --version          versions of kahu, Luau and libuv\n"
     "  -h, --help             this text\n"
@@ -161,6 +165,7 @@ enum {
     OPT_MAX_DEFER_DEPTH,
     OPT_STRICT_DEFER_DEPTH,
     OPT_GC_PACE,
+    OPT_EXPLAIN,
     OPT_STATS,
     OPT_VERSION
 };
@@ -175,6 +180,7 @@ static const struct option options_long[] = {
     {"max-defer-depth", required_argument, NULL, OPT_MAX_DEFER_DEPTH},
     {"strict-defer-depth", no_argument, NULL, OPT_STRICT_DEFER_DEPTH},
     {"gc-pace", required_argument, NULL, OPT_GC_PACE},
+    {"explain", no_argument, NULL, OPT_EXPLAIN},
     {"stats", no_argument, NULL, OPT_STATS},
     {"version", no_argument, NULL, OPT_VERSION},
     {"help", no_argument, NULL, 'h'},
@@ -209,6 +215,8 @@ static bool options_set(struct options *o, int option) {
         return o->strict_defer_depth = true;
     case OPT_GC_PACE:
         return options_pace(optarg, &o->gc_pace);
+    case OPT_EXPLAIN:
+        return o->explain = true;
     case OPT_STATS:
         return o->stats = true;
     default: /* getopt has told the mistake */

@@ -33,6 +33,7 @@ struct options {
     bool codegen;
     bool virtual_time;
     bool precise;
+    bool explain;
     bool stats;
 
     uint64_t min_wait_ns; /* 0: the library's default */

@@ -5,12 +5,14 @@
 #include <lua.h>
 #include <lualib.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <uv.h>
 
+#include "explain.h"
 #include "kahu/luau.h"
 #include "kahu/uv.h"
 #include "modules.h"
@@ -27,6 +29,7 @@ struct run {
     kahu_stepped *stepped; /* under virtual time; owned by s */
     struct report report;
     struct modules *modules;
+    struct explain explain;
 };
 
 /* ------------------------------------------------------------------------ */
@@ -77,9 +80,17 @@ static void run_on_signal(int number) {
     errno = error;
 }
 
+/* Whichever of the two comes first, the handler's stays. */
+void run_set_interrupt(void (*interrupt)(lua_State *L, int gc)) {
+    lua_callbacks(run_signal.L)->interrupt = interrupt;
+    atomic_signal_fence(memory_order_seq_cst);
+    if (run_signal.signal != 0)
+        lua_callbacks(run_signal.L)->interrupt = run_interrupt;
+}
+
 /* What was ignored when we were started (nohup, a job in the background of a
  * shell script) stays so. */
-static void run_catch(int number, const struct sigaction *action) {
+void run_catch(int number, const struct sigaction *action) {
     struct sigaction before;
 
     if (sigaction(number, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
@@ -209,11 +220,13 @@ static int run_finish(struct run *r, lua_State *script) {
     else if (lua_status(script) == LUA_YIELD && kahu_is_done(r->s) &&
              !kahu_is_stopped(r->s))
         report_yielded(script);
+    explain_end(&r->explain);
     return kahu_exit_code(r->s);
 }
 
 static int run_thread(struct run *r, lua_State *script) {
     run_catch_signals(r);
+    explain_catch(&r->explain, script);
     (void)kahu_spawn(r->s, script, NULL, r->options->argc);
     run_drive(r);
     return run_finish(r, script);
@@ -237,6 +250,18 @@ static int run_source(struct run *r, struct source *source,
     return code;
 }
 
+static int run_explained(struct run *r, struct source *source,
+                         const char *chunkname) {
+    int code;
+
+    if (!explain_open(&r->explain, r->s, r->L, &r->loop, r->options->explain))
+        return EXIT_SCRIPT;
+    code = run_source(r, source, chunkname);
+    explain_release();
+    explain_close(&r->explain);
+    return code;
+}
+
 static int run_no_memory(void) {
     report_no_memory();
     return EXIT_SCRIPT;
@@ -254,7 +279,7 @@ static int run_with_scheduler(struct run *r, struct source *source,
     if (r->modules == NULL || kahu_add_hooks(r->s, &hooks) != KAHU_OK)
         report_no_memory();
     else
-        code = run_source(r, source, chunkname);
+        code = run_explained(r, source, chunkname);
     if (r->options->stats)
         report_stats(r->s, r->start_ns);
     run_release_signals();

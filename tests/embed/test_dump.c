@@ -208,7 +208,7 @@ static void holds_and_calls(void **state) {
     host_close(&h);
 }
 
-/* All yielded, and nobody left to wake them; or waiting for what never comes. */
+/* All yielded, nobody left to wake them; or waiting for what never comes. */
 static void programs_that_can_never_finish(void **state) {
     struct host h;
 
