@@ -194,8 +194,7 @@ static bool dump_is_endless(const struct dump *d) {
 
     return d->running == 0 && !kahu_is_ready(s) &&
            kahu_next_deadline_ns(s) == KAHU_NEVER_NS &&
-           s->pending[KAHU_OPERATION] == 0 && s->pending[KAHU_DEFER] == 0 &&
-           s->refs == 0;
+           s->pending[KAHU_OPERATION] == 0 && s->refs == 0;
 }
 
 static void dump_next(struct dump *d) {

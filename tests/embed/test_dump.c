@@ -208,6 +208,20 @@ static void holds_and_calls(void **state) {
     host_close(&h);
 }
 
+/* That it may never end is for whoever ends operations to know. */
+static void operations_alone(void **state) {
+    struct host h;
+
+    (void)state;
+    open_tracking(&h);
+    host_global(&h, "op", begin_op);
+    host_run(&h, "op()");
+    assert_dump(&h, 1,
+                "#1: in an operation at test:1, for 0.000 s; made by the host\n"
+                "1 thread; kept alive by 1 in operations\n");
+    host_close(&h);
+}
+
 /* All yielded, nobody left to wake them; or waiting for what never comes. */
 static void programs_that_can_never_finish(void **state) {
     struct host h;
@@ -375,6 +389,23 @@ static void what_was_there_before(void **state) {
     host_close(&h);
 }
 
+/* It waits for nothing any more, and since when is not known. */
+static void what_was_there_and_cleared(void **state) {
+    struct host h;
+
+    (void)state;
+    host_open(&h, NULL);
+    host_run(&h, "t = coroutine.running() task.wait(5)");
+    assert_int_equal(kahu_track(h.s), KAHU_OK);
+    kahu_clear(h.s);
+    assert_dump(&h, 1,
+                "#1: yielded at test:1, for 0.000 s or more, nothing pending "
+                "would resume it; made before tracking\n"
+                "1 thread; nothing is pending; nothing pending would resume 1 "
+                "of them\n");
+    host_close(&h);
+}
+
 /* ------------------------------------------------------------------------ */
 /* Refusals and ends                                                        */
 /* ------------------------------------------------------------------------ */
@@ -439,11 +470,13 @@ int main(void) {
         cmocka_unit_test(deadlines_of_the_host),
         cmocka_unit_test(labels_are_tamed),
         cmocka_unit_test(holds_and_calls),
+        cmocka_unit_test(operations_alone),
         cmocka_unit_test(programs_that_can_never_finish),
         cmocka_unit_test(while_it_runs),
         cmocka_unit_test(at_a_safepoint),
         cmocka_unit_test(in_a_hook),
         cmocka_unit_test(what_was_there_before),
+        cmocka_unit_test(what_was_there_and_cleared),
         cmocka_unit_test(bad_calls),
         cmocka_unit_test(one_walk_at_a_time),
     };

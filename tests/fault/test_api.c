@@ -91,6 +91,29 @@ static void groups(void) {
     assert_int_equal(kahu_scope_free(a.s, root), KAHU_OK);
 }
 
+static int begin_tracking(lua_State *L) {
+    (void)ok(kahu_track(kahu_get(L)));
+    return 0;
+}
+
+static int make_tracker(lua_State *L) {
+    lua_State *co = lua_newthread(L);
+
+    lua_pushcfunction(L, begin_tracking, "track");
+    lua_xmove(L, co, 1);
+    (void)kahu_spawn(a.s, co, NULL, 0);
+    return 0;
+}
+
+/* By a thread, which is met then: it has no wake. */
+static void records_from_inside(void) {
+    if (lua_cpcall(a.L, make_tracker, NULL) != LUA_OK) {
+        lua_pop(a.L, 1);
+        a.told++;
+    }
+    (void)kahu_dump(a.s, KAHU_DUMP_ALL, on_line, NULL);
+}
+
 static void records(void) {
     kahu_thread_info info = {.size = sizeof(info)};
     kahu_limits limits = KAHU_LIMITS_INIT;
@@ -175,6 +198,7 @@ static void test_groups(void **state) {
 static void test_records(void **state) {
     (void)state;
     fault_everywhere(records, STEPPED, SCRIPT);
+    fault_everywhere(records_from_inside, STEPPED, SCRIPT);
 }
 
 static void test_calls(void **state) {
