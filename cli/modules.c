@@ -28,6 +28,7 @@
 #include <string.h>
 
 #include "bundle.h"
+#include "kahu/threads.h"
 #include "navigation.h"
 #include "vm.h"
 
@@ -389,6 +390,8 @@ static void module_start(lua_State *L, struct module *module,
     modules_watch(L, m);
     module->thread = module_push_thread(L, module);
     module->ref = lua_ref(L, -1);
+    /* Only for those who look: it is no loss where there is no memory. */
+    (void)kahu_set_thread_label(m->s, module->thread, module->name);
     module->state = MODULE_LOADING;
     module_unlink(&m->others, module);
     module_link(&m->loading, module);

@@ -66,6 +66,10 @@ static const char options_help[] =
     "                         pace of the garbage collector (300,400,64)\n"
     "      --origins          errors say where their thread was started\n"
     "      --color WHEN       always, never, or auto: on a terminal (auto)\n"
+    "      --explain          say at the end which threads nothing would "
+    "resume, and\n"
+    "                         on SIGQUIT (Ctrl-\\) or SIGUSR1 all that is "
+    "known\n"
     "      --stats            say at the end what was done, on stderr\n"
     "      --trace FILE       record what runs when, for Perfetto\n"
     "      --version          versions of kahu, Luau and libuv\n"
@@ -228,6 +232,7 @@ enum {
     OPT_PROFILE,
     OPT_PROFILE_RATE,
     OPT_GC_PACE,
+    OPT_EXPLAIN,
     OPT_STATS,
     OPT_TRACE,
     OPT_ORIGINS,
@@ -253,6 +258,7 @@ static const struct option options_long[] = {
     {"gc-pace", required_argument, NULL, OPT_GC_PACE},
     {"origins", no_argument, NULL, OPT_ORIGINS},
     {"color", required_argument, NULL, OPT_COLOR},
+    {"explain", no_argument, NULL, OPT_EXPLAIN},
     {"stats", no_argument, NULL, OPT_STATS},
     {"trace", required_argument, NULL, OPT_TRACE},
     {"version", no_argument, NULL, OPT_VERSION},
@@ -314,6 +320,8 @@ static bool options_set(struct options *o, int option) {
         return o->strict_defer_depth = true;
     case OPT_GC_PACE:
         return options_pace(optarg, &o->gc_pace);
+    case OPT_EXPLAIN:
+        return o->explain = true;
     case OPT_STATS:
         return o->stats = true;
     case OPT_TRACE:

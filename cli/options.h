@@ -39,6 +39,7 @@ struct options {
     bool codegen;
     bool virtual_time;
     bool precise;
+    bool explain;
     bool stats;
     const char *trace; /* file, or NULL */
     bool origins;      /* errors say where their thread was started */

@@ -5,12 +5,14 @@
 #include <lua.h>
 #include <lualib.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <uv.h>
 
+#include "explain.h"
 #include "kahu/luau.h"
 #include "kahu/threads.h"
 #include "kahu/uv.h"
@@ -38,6 +40,7 @@ struct run {
     struct trace *trace; /* NULL without --trace */
     kahu_memory memory;  /* with --max-memory */
     struct watchdog watchdog;
+    struct explain explain;
 };
 
 /* ------------------------------------------------------------------------ */
@@ -82,7 +85,7 @@ static void run_on_signal(int number) {
 
 /* What was ignored when we were started (nohup, a job in the background of a
  * shell script) stays so. */
-static void run_catch(int number, const struct sigaction *action) {
+void run_catch(int number, const struct sigaction *action) {
     struct sigaction before;
 
     if (sigaction(number, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
@@ -214,11 +217,13 @@ static int run_finish(struct run *r, lua_State *script) {
     else if (lua_status(script) == LUA_YIELD && kahu_is_done(r->s) &&
              !kahu_is_stopped(r->s))
         report_yielded(script);
+    explain_end(&r->explain);
     return kahu_exit_code(r->s);
 }
 
 static int run_thread(struct run *r, lua_State *script) {
     run_catch_signals(r);
+    explain_catch(&r->explain, script);
     (void)kahu_spawn(r->s, script, NULL, r->options->argc);
     run_drive(r);
     return run_finish(r, script);
@@ -259,6 +264,18 @@ static int run_source(struct run *r, struct source *source,
     return code;
 }
 
+static int run_explained(struct run *r, struct source *source,
+                         const char *chunkname) {
+    int code;
+
+    if (!explain_open(&r->explain, r->s, r->L, &r->loop, r->options->explain))
+        return EXIT_SCRIPT;
+    code = run_source(r, source, chunkname);
+    explain_release();
+    explain_close(&r->explain);
+    return code;
+}
+
 /* With --trace, recorded. */
 static int run_traced(struct run *r, struct source *source,
                       const char *chunkname) {
@@ -270,7 +287,7 @@ static int run_traced(struct run *r, struct source *source,
         if (r->trace == NULL)
             return EXIT_USAGE;
     }
-    code = run_source(r, source, chunkname);
+    code = run_explained(r, source, chunkname);
     if (!trace_close(r->trace) && code == EXIT_SUCCESS)
         code = EXIT_SCRIPT;
     r->trace = NULL;

@@ -18,6 +18,7 @@ static struct {
     atomic_uint asked; /* of safepoint_request */
     struct safepoint_server trace;
     struct safepoint_server sample;
+    struct safepoint_server explain;
 } safepoint;
 
 static void safepoint_call(const struct safepoint_server *server, lua_State *L,
@@ -38,7 +39,9 @@ static void safepoint_interrupt(lua_State *L, int gc);
  * no use in the collector. The interrupt is cleared before, so that whoever
  * asks in between sets it again. */
 static unsigned safepoint_take(lua_Callbacks *callbacks, int gc) {
-    unsigned kept = gc < 0 ? SAFEPOINT_END : SAFEPOINT_END | SAFEPOINT_TRACE;
+    unsigned kept = gc < 0
+                        ? SAFEPOINT_END
+                        : SAFEPOINT_END | SAFEPOINT_TRACE | SAFEPOINT_EXPLAIN;
     unsigned asked;
 
     if (safepoint.limited)
@@ -59,6 +62,8 @@ static void safepoint_interrupt(lua_State *L, int gc) {
         return;
     if (asked & SAFEPOINT_TRACE)
         safepoint_call(&safepoint.trace, L, gc);
+    if (asked & SAFEPOINT_EXPLAIN)
+        safepoint_call(&safepoint.explain, L, gc);
     if (asked & SAFEPOINT_END)
         safepoint_end(L);
 }
@@ -76,8 +81,10 @@ void safepoint_serve(enum safepoint_request request, safepoint_fn fn,
 
     if (request == SAFEPOINT_TRACE)
         safepoint.trace = server;
-    else
+    else if (request == SAFEPOINT_SAMPLE)
         safepoint.sample = server;
+    else
+        safepoint.explain = server;
 }
 
 /* Luau lets the interrupt be set from anywhere; a request is there before. */

@@ -17,6 +17,7 @@ enum safepoint_request {
     SAFEPOINT_END = 1,    /* an error at every safepoint from now on */
     SAFEPOINT_TRACE = 2,  /* calls its function once */
     SAFEPOINT_SAMPLE = 4, /* the same */
+    SAFEPOINT_EXPLAIN = 8 /* the same */
 };
 
 /* gc is not below 0 inside the collector, where there are samples only. Must
@@ -27,7 +28,7 @@ typedef void (*safepoint_fn)(void *ud, lua_State *L, int gc);
  * take the interrupt for each resume, so ours stays set below theirs. */
 void safepoint_open(lua_State *L, bool limited);
 
-/* What SAFEPOINT_TRACE or SAFEPOINT_SAMPLE calls; before it is asked for. */
+/* What one of these requests calls; before it is asked for. */
 void safepoint_serve(enum safepoint_request request, safepoint_fn fn, void *ud);
 
 /* Any of the requests, or several. From any OS thread, and signal handlers. */

@@ -143,7 +143,8 @@ KAHU_API kahu_status kahu_scope_free(kahu_sched *s, kahu_scope scope);
 
 /**
  * Keeps a record of every thread of the VM from now on, of those that have a
- * wake already too: who started it, where, what it waits for. Stays on.
+ * wake already too, and of the one that runs: who started it, where, what it
+ * waits for. Stays on.
  *
  * Takes the VM's userthread and postresume callbacks and calls the host's, if
  * there are any, first. One set later calls ours and is taken out again before
@@ -230,6 +231,42 @@ typedef bool (*kahu_thread_fn)(void *ud, const kahu_thread_info *info);
  */
 KAHU_API int64_t kahu_each_thread(kahu_sched *s, lua_State *ancestor,
                                   kahu_thread_fn fn, void *ud);
+
+/** What a dump is to tell of. */
+typedef enum kahu_dump_what {
+    KAHU_DUMP_ALL, /**< every live thread; then what keeps s from being done */
+    KAHU_DUMP_LOST /**< the yielded ones that nothing pending would resume */
+} kahu_dump_what;
+
+/**
+ * Takes one line of a dump: without a newline or another control character, at
+ * most 600 bytes. May do what kahu_thread_fn may. line is lent for the call.
+ */
+typedef void (*kahu_line_fn)(void *ud, const char *line);
+
+/**
+ * Tells, for people to read, why s is still running: a line for each live
+ * thread that is tracked, in the order of making, and one that adds up.
+ *
+ *     #1 script: sleeping at main:9, for 0.500 s, 1.500 s to go; made by ...
+ *     #4: yielded at main:3, for 2.000 s, nothing pending would resume it; ...
+ *     2 threads; kept alive by 1 sleeping; next deadline in 1.500 s; ...
+ *
+ * Times are the driver's. The wording may change; programs should use
+ * kahu_each_thread(). A thread nobody refers to is garbage and not told of: to
+ * have it told, hold it (kahu_watch() does). May be called wherever
+ * kahu_each_thread() may: at a safepoint of the VM's interrupt as well, but not
+ * while the collector is at work.
+ *
+ * @return how many threads were told of, or
+ *         KAHU_EINVAL  write is NULL, or what is none of the above
+ *         KAHU_ESTATE  not tracking, or inside of another walk
+ *         KAHU_ENOMEM  the collector had no memory to give back some
+ *
+ * Thread: loop. Stack: [-0, +0, -]. Since 0.1.
+ */
+KAHU_API int64_t kahu_dump(kahu_sched *s, kahu_dump_what what,
+                           kahu_line_fn write, void *ud);
 
 /** Names a tracked thread; label is copied. KAHU_OK, KAHU_ESTALE (not
  * tracked), KAHU_ENOMEM. Thread: loop. Stack of co: [-0, +0, -]. Since 0.1. */

@@ -382,6 +382,11 @@ uint32_t kahu__thread_oldest(const kahu_sched *s, const lua_State *co);
 /* How many wakes co has. */
 uint32_t kahu__thread_wakes(const kahu_sched *s, const lua_State *co);
 
+/* What co is going to be resumed by: its oldest wake that is no cancellation,
+ * or NULL. */
+const struct kahu__wake *kahu__thread_reason(const kahu_sched *s,
+                                             const lua_State *co);
+
 /* KAHU_OK if co may have one more wake, or KAHU_EWAKES. */
 kahu_status kahu__wake_allowed(const kahu_sched *s, const lua_State *co);
 
@@ -686,6 +691,11 @@ bool kahu__track_meet(kahu_sched *s, lua_State *co);
 
 /* co has yielded. */
 void kahu__track_yielded(kahu_sched *s, lua_State *co);
+
+/* Was co, which is tracked, there before tracking? And has it been seen to
+ * yield, or to be made, since? */
+bool kahu__track_met(const kahu_sched *s, const lua_State *co);
+bool kahu__track_saw_yield(const kahu_sched *s, const lua_State *co);
 
 /* Frees all records. */
 void kahu__track_end(kahu_sched *s);

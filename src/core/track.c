@@ -29,6 +29,8 @@ struct track {
     struct track *older; /* siblings */
     struct track *newer;
     uint64_t since_ns;
+    bool met;      /* it was there before */
+    bool unseen;   /* and has not yielded since */
     uint64_t walk; /* the last kahu_each_thread() that wants it */
     void *ud;
     char *label; /* NULL: none */
@@ -264,14 +266,31 @@ void kahu__track_gone(kahu_sched *s, const lua_State *co) {
 }
 
 bool kahu__track_meet(kahu_sched *s, lua_State *co) {
-    return track_find(s, co) != NULL || track_new(s, co, NULL) != NULL;
+    struct track *r;
+
+    if (track_find(s, co) != NULL)
+        return true;
+    r = track_new(s, co, NULL);
+    if (r != NULL)
+        r->met = r->unseen = true;
+    return r != NULL;
 }
 
 void kahu__track_yielded(kahu_sched *s, lua_State *co) {
     struct track *r = track_find(s, co);
 
-    if (r != NULL)
-        r->since_ns = s->driver.now_ns(s->driver.ud);
+    if (r == NULL)
+        return;
+    r->since_ns = s->driver.now_ns(s->driver.ud);
+    r->unseen = false;
+}
+
+bool kahu__track_met(const kahu_sched *s, const lua_State *co) {
+    return track_find(s, co)->met;
+}
+
+bool kahu__track_saw_yield(const kahu_sched *s, const lua_State *co) {
+    return !track_find(s, co)->unseen;
 }
 
 /* ------------------------------------------------------------------------ */
@@ -306,7 +325,9 @@ kahu_status kahu_track(kahu_sched *s) {
     if (s->tracker == NULL)
         return KAHU_ENOMEM;
     kahu__index_init(&s->tracker->index, &s->alloc);
-    if (!track_meet_all(s) || !kahu__chain_take_userthread(s)) {
+    if (!track_meet_all(s) ||
+        (s->running != NULL && !kahu__track_meet(s, s->running)) ||
+        !kahu__chain_take_userthread(s)) {
         kahu__track_end(s);
         return KAHU_ENOMEM;
     }
@@ -345,23 +366,13 @@ static kahu_thread_state info_state(kahu_sched *s, lua_State *co) {
     }
 }
 
-/* Of its oldest wake, a cancellation aside. */
 static void info_wakes(const kahu_sched *s, kahu_thread_info *info) {
-    uint32_t id = kahu__thread_oldest(s, info->co);
-    const struct kahu__wake *w;
+    const struct kahu__wake *w = kahu__thread_reason(s, info->co);
 
     info->wakes = kahu__thread_wakes(s, info->co);
-    info->waits_for = KAHU_KINDS;
-    info->deadline_ns = KAHU_NEVER_NS;
-    for (size_t i = 0; i < info->wakes; i++, id = w->newer) {
-        w = kahu__wake_at(s, id);
-        if (w->kind == KAHU__CANCEL)
-            continue;
-        info->waits_for = (kahu_kind)w->kind;
-        if (kahu__is_timed(w))
-            info->deadline_ns = w->deadline_ns;
-        return;
-    }
+    info->waits_for = w == NULL ? KAHU_KINDS : (kahu_kind)w->kind;
+    info->deadline_ns =
+        w != NULL && kahu__is_timed(w) ? w->deadline_ns : KAHU_NEVER_NS;
 }
 
 static void info_fill(kahu_sched *s, const struct track *r,

@@ -29,6 +29,23 @@ uint32_t kahu__thread_wakes(const kahu_sched *s, const lua_State *co) {
     return oldest == 0 ? 0 : kahu__wake_at(s, oldest)->ring;
 }
 
+const struct kahu__wake *kahu__thread_reason(const kahu_sched *s,
+                                             const lua_State *co) {
+    uint32_t oldest = kahu__thread_oldest(s, co);
+    uint32_t id = oldest;
+
+    if (oldest == 0)
+        return NULL;
+    do {
+        const struct kahu__wake *w = kahu__wake_at(s, id);
+
+        if (w->kind != KAHU__CANCEL)
+            return w;
+        id = w->newer;
+    } while (id != oldest);
+    return NULL;
+}
+
 kahu_status kahu__wake_allowed(const kahu_sched *s, const lua_State *co) {
     uint32_t most = s->limits.max_wakes;
 

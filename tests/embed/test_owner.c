@@ -514,6 +514,11 @@ static bool away_each(void *ud, const kahu_thread_info *info) {
     return true;
 }
 
+static void away_line(void *ud, const char *line) {
+    (void)ud;
+    (void)line;
+}
+
 /* What they say is of no interest. */
 #define AWAY(XX)                                                               \
     XX(kahu_step, (away.s))                                                    \
@@ -550,6 +555,7 @@ static bool away_each(void *ud, const kahu_thread_info *info) {
     XX(kahu_track, (away.s))                                                   \
     XX(kahu_get_thread_info, (away.s, away_co, &away_info))                    \
     XX(kahu_each_thread, (away.s, NULL, away_each, NULL))                      \
+    XX(kahu_dump, (away.s, KAHU_DUMP_ALL, away_line, NULL))                    \
     XX(kahu_set_thread_label, (away.s, away_co, "label"))                      \
     XX(kahu_set_thread_data, (away.s, away_co, NULL))                          \
     XX(kahu_set_limits, (away.s, &away_limits))                                \

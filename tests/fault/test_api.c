@@ -35,6 +35,11 @@ static bool on_thread(void *ud, const kahu_thread_info *info) {
     return true;
 }
 
+static void on_line(void *ud, const char *line) {
+    (void)ud;
+    assert_true(line[0] != '\0');
+}
+
 /* ------------------------------------------------------------------------ */
 /* Scenarios                                                                */
 /* ------------------------------------------------------------------------ */
@@ -86,6 +91,29 @@ static void groups(void) {
     assert_int_equal(kahu_scope_free(a.s, root), KAHU_OK);
 }
 
+static int begin_tracking(lua_State *L) {
+    (void)ok(kahu_track(kahu_get(L)));
+    return 0;
+}
+
+static int make_tracker(lua_State *L) {
+    lua_State *co = lua_newthread(L);
+
+    lua_pushcfunction(L, begin_tracking, "track");
+    lua_xmove(L, co, 1);
+    (void)kahu_spawn(a.s, co, NULL, 0);
+    return 0;
+}
+
+/* By a thread, which is met then: it has no wake. */
+static void records_from_inside(void) {
+    if (lua_cpcall(a.L, make_tracker, NULL) != LUA_OK) {
+        lua_pop(a.L, 1);
+        a.told++;
+    }
+    (void)kahu_dump(a.s, KAHU_DUMP_ALL, on_line, NULL);
+}
+
 static void records(void) {
     kahu_thread_info info = {.size = sizeof(info)};
     kahu_limits limits = KAHU_LIMITS_INIT;
@@ -95,6 +123,7 @@ static void records(void) {
     (void)ok(kahu_track(a.s));
     co = spawned();
     (void)kahu_each_thread(a.s, NULL, on_thread, NULL);
+    (void)kahu_dump(a.s, KAHU_DUMP_ALL, on_line, NULL);
     if (co != NULL && kahu_get_thread_info(a.s, co, &info) == KAHU_OK)
         (void)ok(kahu_set_thread_label(a.s, co, "a label"));
     if (co != NULL)
@@ -169,6 +198,7 @@ static void test_groups(void **state) {
 static void test_records(void **state) {
     (void)state;
     fault_everywhere(records, STEPPED, SCRIPT);
+    fault_everywhere(records_from_inside, STEPPED, SCRIPT);
 }
 
 static void test_calls(void **state) {

@@ -2,6 +2,8 @@
 /*
  * api_acts.c - what a byte stands for: a call of the API.
  */
+#include <string.h>
+
 #include "api.h"
 
 /* ------------------------------------------------------------------------ */
@@ -223,12 +225,18 @@ static bool on_thread(void *ud, const kahu_thread_info *info) {
     return true;
 }
 
+static void on_line(void *ud, const char *line) {
+    (void)ud;
+    must(line[0] != '\0' && strpbrk(line, "\n\x1b") == NULL);
+}
+
 static void act_look(uint8_t b) {
     kahu_thread_info info = {.size = sizeof(info)};
     lua_State *co = thread_of(b);
 
     (void)!kahu_track(f.s); /* it may be on already */
     (void)kahu_each_thread(f.s, b % 2 == 0 ? NULL : co, on_thread, NULL);
+    (void)kahu_dump(f.s, (kahu_dump_what)(b / 2 % 2), on_line, NULL);
     if (co == NULL)
         return;
     (void)kahu_set_thread_label(f.s, co, "a label");
