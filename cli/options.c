@@ -28,6 +28,7 @@ static const char options_help[] =
     "Usage: kahu [run] [options] SCRIPT [arguments]\n"
     "       kahu [run] [options] -e CODE [arguments]\n"
     "       kahu trace summary [--top N] FILE\n"
+    "       kahu profile flame FILE\n"
     "       kahu compile SCRIPT [-o PROGRAM]   (kahu compile --help)\n"
     "       kahu setup [--editor EDITOR] [DIR] (kahu setup --help)\n"
     "       kahu test [options] [paths]   (kahu test --help)\n"

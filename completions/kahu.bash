@@ -1,12 +1,23 @@
 # bash completion for kahu                                 -*- shell-script -*-
 # SPDX-License-Identifier: MIT
 
-_kahu_commands="run compile setup"
-_kahu_run_options="-e -O0 -O1 -O2 -g0 -g1 -g2 --codegen --virtual-time --precise
+_kahu_commands="run compile setup test trace profile repl"
+_kahu_run_options="-O0 -O1 -O2 -g0 -g1 -g2 --codegen --virtual-time --precise
     --min-wait --strict-wakes --preload --max-defer-depth --strict-defer-depth
-    --gc-pace --stats --version -h --help"
+    --timeout --max-resume --max-threads --max-memory --profile --profile-rate
+    --gc-pace --origins --color --stats --trace
+    --version -h --help"
 _kahu_compile_options="-o --output --include -v --verbose"
 _kahu_setup_options="--editor --update --dry-run -h --help"
+_kahu_test_options="--filter --bail --jobs --timeout --stall --real-time
+    --virtual-time --allow-leaks --reporter --output --watch -O0 -O1 -O2
+    -h --help"
+_kahu_trace_options="--top -h --help"
+_kahu_profile_options="-h --help"
+# The options of all commands that the next word belongs to.
+_kahu_valued=" --min-wait --max-defer-depth --timeout --max-resume --max-threads\
+ --max-memory --profile --profile-rate --gc-pace --color --trace -o --output\
+ --include --editor --filter --jobs --stall --reporter --top "
 
 # Directories, and files that hold Luau.
 _kahu_scripts() {
@@ -22,17 +33,12 @@ _kahu_scripts() {
 _kahu_script_at() {
     local i=$1
     for ((; i < COMP_CWORD; i++)); do
-        case ${COMP_WORDS[i]} in
-        --min-wait | --max-defer-depth | --gc-pace | -o | --output | --include)
-            ((i++)) ;;
-        -e)
+        if [[ $_kahu_valued == *" ${COMP_WORDS[i]} "* ]]; then
+            ((i++))
+        elif [[ ${COMP_WORDS[i]} != -?* || ${COMP_WORDS[i]} == -e ]]; then
             echo "$i"
-            return ;;
-        -?*) ;;
-        *)
-            echo "$i"
-            return ;;
-        esac
+            return
+        fi
     done
 }
 
@@ -40,6 +46,33 @@ _kahu_words() {
     local IFS=$' \n'
     # shellcheck disable=SC2207
     COMPREPLY=($(compgen -W "$1" -- "${COMP_WORDS[COMP_CWORD]}"))
+}
+
+# The value of the option before; not when it takes none. What leaves no words
+# gets the names of files.
+_kahu_value() {
+    case $1 in
+    --editor) _kahu_words "vscode neovim zed" ;;
+    --color) _kahu_words "always never auto" ;;
+    --reporter) _kahu_words "pretty tap junit" ;;
+    --include) _kahu_scripts "$2" ;;
+    *) [[ $_kahu_valued == *" $1 "* ]] ;;
+    esac
+}
+
+# A word that is no option, of a command.
+_kahu_operand() {
+    case $1 in
+    setup | repl) ;;
+    trace) ((COMP_CWORD != 2)) || _kahu_words summary ;;
+    profile) ((COMP_CWORD != 2)) || _kahu_words flame ;;
+    *)
+        if ((COMP_CWORD == 1)); then
+            _kahu_words "$_kahu_commands"
+        fi
+        _kahu_scripts "$2"
+        ;;
+    esac
 }
 
 _kahu() {
@@ -53,34 +86,25 @@ _kahu() {
         first=2
     fi
     case $command in
-    run) options=$_kahu_run_options ;;
+    run) options="-e $_kahu_run_options" ;;
     compile) options="$_kahu_compile_options $_kahu_run_options" ;;
     setup) options=$_kahu_setup_options ;;
+    test) options=$_kahu_test_options ;;
+    trace) options=$_kahu_trace_options ;;
+    profile) options=$_kahu_profile_options ;;
+    repl) options=$_kahu_run_options ;;
     esac
 
-    case $before in
-    --editor) _kahu_words "vscode neovim zed" && return ;;
-    --min-wait | --max-defer-depth | --gc-pace | -e) return ;;
-    --include) _kahu_scripts "$current" && return ;;
-    esac
     # What follows the script is the script's: any file.
     if [[ $command == run && -n $(_kahu_script_at "$first") ]]; then
         return
     fi
+    if _kahu_value "$before" "$current"; then
+        return
+    fi
     case $current in
     -*) _kahu_words "$options" ;;
-    *)
-        case $command in
-        setup) ;;
-        *)
-            if ((COMP_CWORD == 1)); then
-                _kahu_words "$_kahu_commands"
-            fi
-            [[ $before == -o || $before == --output ]] ||
-                _kahu_scripts "$current"
-            ;;
-        esac
-        ;;
+    *) _kahu_operand "$command" "$current" ;;
     esac
 }
 

@@ -16,7 +16,9 @@ import program
 class Terminal:
     """The program with a terminal for all its streams, and what it has shown."""
 
-    def __init__(self, *args, env=None, cwd=None, columns=80, streams=(0, 1, 2)):
+    def __init__(
+        self, *args, path=program.PROGRAM, env=None, cwd=None, columns=80, streams=(0, 1, 2)
+    ):
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         given = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -25,7 +27,7 @@ class Terminal:
         variables = {"PATH": os.environ["PATH"], "TERM": "xterm", "LC_ALL": "C.UTF-8"}
         variables |= {k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}
         self.process = subprocess.Popen(
-            [program.PROGRAM, *args],
+            [path, *args],
             env=variables | (env or {}),
             cwd=cwd,
             preexec_fn=lambda: self.take_terminal(slave),

@@ -5,9 +5,13 @@
 import os
 import shutil
 import subprocess
+import sys
 import unittest
 
 import program
+
+sys.path.insert(1, os.path.join(program.ROOT, "tests/support"))
+import expect  # noqa: E402
 
 USAGE = "Try 'kahu compile --help'.\n"
 DYNAMIC = "warning: what is required here is known only when it runs: name it with --include\n"
@@ -38,7 +42,8 @@ class CompileTest(program.ProgramTest):
         )
 
     def same(self, script, *args, options=(), cwd=None):
-        """The program does what its script does, when no source is left."""
+        """The program does what its script does, when no source is left; of that it
+        shows nothing."""
         where = cwd or self.dir
         wanted = self.run_program(*options, script, *args, cwd=where)
         app = os.path.join(self.dir, "moved")
@@ -50,7 +55,11 @@ class CompileTest(program.ProgramTest):
         for name in os.listdir(self.dir):
             shutil.move(os.path.join(self.dir, name), os.path.join(hidden, "+" + name))
         got = self.run_app(os.path.join(hidden, "app"), *args)
-        self.assertEqual((got.err, got.out, got.code), (wanted.err, wanted.out, wanted.code))
+        self.assertEqual(
+            (expect.without_shown(got.err), got.out, got.code),
+            (expect.without_shown(wanted.err), wanted.out, wanted.code),
+        )
+        self.assertNotRegex(got.err, r"(?m)^ *\d* \| ")
         return got
 
 
@@ -100,6 +109,14 @@ class Programs(CompileTest):
         self.assertIn("  main.luau:3\n", got.err)
         self.assertIn("bad.luau:3: attempt to perform arithmetic", got.out)
         self.assertEqual(got.code, 1)
+
+    def test_hints_that_need_no_source(self):
+        self.write("main.luau", "task.spawn(task.delay, print, 1)\nwait(1)")
+        self.assertEqual(self.run_program("main.luau").err.count("hint: "), 2)
+        hints = [line for line in self.same("main.luau").err.splitlines() if "hint: " in line]
+        self.assertEqual(
+            hints, ["hint: task.delay takes the seconds first, and then the function"]
+        )
 
     def test_exit_codes(self):
         self.write("main.luau", "scheduler.stop(tonumber((...)))")
@@ -357,7 +374,7 @@ class Mistakes(CompileTest):
     def test_sources_that_do_not_compile(self):
         self.write("main.luau", "print(")
         result = self.run_program("main.luau")
-        self.refuse("main.luau", err=result.err)
+        self.refuse("main.luau", err=expect.without_shown(result.err))
         self.write("main.luau", "\nrequire('./x')")
         self.write("x.luau", "\nlocal = 5")
         result = self.run_program("compile", "main.luau")

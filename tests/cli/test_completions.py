@@ -9,6 +9,7 @@ import subprocess
 import unittest
 
 import program
+import terminal
 
 PLACE = os.path.join(program.ROOT, "completions")
 BASH = os.path.join(PLACE, "kahu.bash")
@@ -41,12 +42,21 @@ class CompletionTest(program.ProgramTest):
                 found |= set(re.findall(r"--?[\w-]+", listed[1]))
         return found
 
+    def help(self, *command):
+        return "\n".join(self.run_lines(*command, "--help"))
+
+    def commands(self):
+        """The commands that the usage lists."""
+        return set(re.findall(r"^(?:Usage:| {6}) kahu \[?(\w+)", self.help(), re.MULTILINE))
+
     def options(self):
         """What the program takes: {command: options}, "" being none."""
-        text = "\n".join(self.run_lines("--help"))
-        found = {"": self.options_in(text)}
-        for command in re.findall(r"\(kahu (\S+) --help\)", text):
-            found[command] = self.options_in("\n".join(self.run_lines(command, "--help")))
+        found = {command: self.options_in(self.help(command)) for command in self.commands()}
+        found[""] = self.options_in(self.help())
+        without_code = found[""] - {"-e"}
+        found["repl"] = without_code
+        found["compile"] |= without_code
+        found["profile"] = {"-h", "--help"}  # its help says the usage only
         return found
 
 
@@ -56,6 +66,9 @@ class Known(CompletionTest):
         self.assertLessEqual({"-e", "-O0", "-O2", "--min-wait", "-h", "--help"}, options[""])
         self.assertLessEqual({"-o", "--output", "--include"}, options["compile"])
         self.assertLessEqual({"--editor", "--dry-run"}, options["setup"])
+        self.assertLessEqual({"--watch", "-O0"}, options["test"])
+        self.assertEqual({"--top", "-h", "--help"}, options["trace"])
+        self.assertEqual(options["run"], options[""])
 
     def test_every_option_is_in_every_file(self):
         wanted = set().union(*self.options().values())
@@ -67,7 +80,7 @@ class Known(CompletionTest):
             self.assertEqual(wanted - known, set(), path)
 
     def test_every_command_is_in_every_file(self):
-        for command in self.options():
+        for command in self.commands():
             for path in (BASH, ZSH, FISH):
                 self.assertRegex(text_of(path), rf"\b{command}\b")
 
@@ -91,26 +104,38 @@ class Bash(CompletionTest):
     def test_options(self):
         options = self.options()
         self.assertEqual(self.complete("-"), options[""])
-        self.assertEqual(self.complete("run", "-"), options[""])
-        self.assertEqual(self.complete("compile", "-"), options[""] | options["compile"])
-        self.assertEqual(self.complete("setup", "-"), options["setup"])
+        for command in self.commands():
+            self.assertEqual(self.complete(command, "-"), options[command], command)
         self.assertEqual(self.complete("--virtual-time", "--min"), {"--min-wait"})
         self.assertEqual(self.complete("--min-wait", "1", "--pre"), {"--precise", "--preload"})
 
     def test_files_and_commands(self):
         for name in ("run.luau", "main.lua", "notes.txt", "lib/x.luau"):
             self.write(name, "")
-        self.assertEqual(
-            self.complete(""), {"run", "compile", "setup", "run.luau", "main.lua", "lib"}
-        )
+        scripts = {"run.luau", "main.lua", "lib"}
+        self.assertEqual(self.complete(""), self.commands() | scripts)
         self.assertEqual(self.complete("ru"), {"run", "run.luau"})
-        self.assertEqual(self.complete("run", ""), {"run.luau", "main.lua", "lib"})
-        self.assertEqual(self.complete("compile", "main.lua", "--include", ""),
-                         {"run.luau", "main.lua", "lib"})
+        for line in (
+            ["run"],
+            ["test"],
+            ["--color", "never"],
+            ["compile", "main.lua", "--include"],
+        ):
+            self.assertEqual(self.complete(*line, ""), scripts, line)
+        self.assertEqual(self.complete("trace", ""), {"summary"})
+        self.assertEqual(self.complete("profile", ""), {"flame"})
+
+    def test_values(self):
+        self.write("main.luau", "")
         self.assertEqual(self.complete("setup", "--editor", ""), {"vscode", "neovim", "zed"})
+        self.assertEqual(self.complete("--color", ""), {"always", "never", "auto"})
+        self.assertEqual(self.complete("test", "--reporter", "t"), {"tap"})
+        for line in (["--trace"], ["repl", "--profile"], ["test", "--output"]):
+            self.assertEqual(self.complete(*line, ""), set(), line)  # any file
 
     def test_what_follows_the_script_is_the_scripts(self):
         self.assertEqual(self.complete("main.luau", "-"), set())
+        self.assertEqual(self.complete("main.luau", "--color", ""), set())
         self.assertEqual(self.complete("-e", "print()", "-"), set())
         self.assertEqual(self.complete("compile", "main.luau", "--out"), {"--output"})
 
@@ -136,10 +161,31 @@ class Zsh(CompletionTest):
     def test_options(self):
         options = self.options()
         self.assertEqual(self.offered(""), options[""])
-        self.assertEqual(self.offered("run", ""), options[""])
-        wanted = options[""] | options["compile"]
-        self.assertEqual(self.offered("compile", "") | {"-e"}, wanted)
-        self.assertEqual(self.offered("setup", ""), options["setup"])
+        options["run"] -= {"-e"}  # it has a place of its own
+        for command in self.commands():
+            self.assertEqual(self.offered(command, "") - {"-e"}, options[command], command)
+        self.assertIn("-e", self.offered("run", ""))
+
+    def test_a_session(self):
+        shell = terminal.Terminal(
+            "-f", "-i", path=shutil.which("zsh"), cwd=self.dir,
+            env={"TERM": "dumb", "HOME": self.dir, "PS1": "ready> "},
+        )
+        self.addCleanup(shell.close)
+        shell.expect("ready> ")
+        shell.type(f"fpath=('{PLACE}' $fpath); autoload -U compinit; compinit -D -u\n")
+        shell.expect("-u")  # the echo
+        shell.expect("ready> ")
+        for typed, shown in (
+            ("kahu prof\t", "kahu profile "),
+            ("kahu --max-me\t", "kahu --max-memory "),
+            ("kahu repl --tim\t", "kahu repl --timeout "),
+            ("kahu test --reporter t\t", "kahu test --reporter tap "),
+            ("kahu compile --inc\t", "kahu compile --include "),
+        ):
+            shell.type(typed)
+            shell.expect(shown)
+            shell.type("\x15")  # away with the line
 
 
 @unittest.skipUnless(shutil.which("fish"), "there is no fish")
@@ -158,24 +204,25 @@ class Fish(CompletionTest):
 
     def test_options(self):
         options = self.options()
-        long = {name for name in options[""] if name.startswith("--")}
-        self.assertEqual(self.complete("kahu --"), long)
-        self.assertEqual(
-            self.complete("kahu setup --"),
-            {name for name in options["setup"] if name.startswith("--")},
-        )
-        wanted = (long | options["compile"]) - {"--version"}
-        self.assertEqual(
-            self.complete("kahu compile --"), {n for n in wanted if n.startswith("--")}
-        )
+        long = {
+            command: {name for name in names if name.startswith("--")}
+            for command, names in options.items()
+        }
+        self.assertEqual(self.complete("kahu --"), long[""])
+        for command in self.commands():
+            offered = self.complete(f"kahu {command} --")
+            self.assertEqual(offered, long[command] - {"--version"}, command)
         self.assertLessEqual({"-O2", "-g0", "-e", "-h"}, self.complete("kahu -"))
 
     def test_files_and_commands(self):
         for name in ("main.luau", "notes.txt"):
             self.write(name, "")
         offered = self.complete("kahu ")
-        self.assertLessEqual({"run", "compile", "setup", "main.luau"}, offered)
+        self.assertLessEqual(self.commands() | {"main.luau"}, offered)
+        self.assertIn("summary", self.complete("kahu trace "))
+        self.assertIn("flame", self.complete("kahu profile "))
         self.assertEqual(self.complete("kahu setup --editor "), {"vscode", "neovim", "zed"})
+        self.assertEqual(self.complete("kahu --color "), {"always", "never", "auto"})
 
 
 if __name__ == "__main__":

@@ -153,6 +153,11 @@ def compare_stderr(wanted: list[tuple[str, bool]], err: str) -> list[str]:
     return problems
 
 
+def without_shown(err: str) -> str:
+    """What the program adds to Luau's messages left out: lines of sources, hints."""
+    return SHOWN.sub("", err)
+
+
 def compare_exit(wanted: int, code: int | None, limit_s: float) -> list[str]:
     if code is None:
         return [f"did not end within {limit_s:g} s"]
@@ -191,7 +196,7 @@ def check(
     problems = (
         compare_exit(wanted.exit_code, code, limit_s)
         + compare_stdout(wanted.stdout, out)
-        + compare_stderr(wanted.stderr, SHOWN.sub("", err.replace(path, name)))
+        + compare_stderr(wanted.stderr, without_shown(err.replace(path, name)))
     )
     if problems:
         return 1, [shlex.join(command), *problems]
