@@ -6,7 +6,7 @@ _kahu_run_options="-O0 -O1 -O2 -g0 -g1 -g2 --codegen --virtual-time --precise
     --min-wait --strict-wakes --preload --max-defer-depth --strict-defer-depth
     --timeout --max-resume --max-threads --max-memory --profile --profile-rate
     --gc-pace --origins --color --stats --trace
-    --version -h --help"
+    --explain --version -h --help"
 _kahu_compile_options="-o --output --include -v --verbose"
 _kahu_setup_options="--editor --update --dry-run -h --help"
 _kahu_test_options="--filter --bail --jobs --timeout --stall --real-time

@@ -48,6 +48,7 @@ complete -c kahu -n $runs -l origins -d "Errors say where their thread was start
 complete -c kahu -n $runs -l color -x -a "always never auto" -d "Colors of messages"
 complete -c kahu -n $runs -l stats -d "Say at the end what was done"
 complete -c kahu -n $runs -l trace -r -F -d "Record what runs when, for Perfetto"
+complete -c kahu -n $runs -l explain -d "List live threads at SIGQUIT, SIGUSR1, and at the end"
 complete -c kahu -n "not __fish_seen_subcommand_from $commands" -l version -d "Versions of kahu, Luau and libuv"
 complete -c kahu -s h -l help -d "Help"
 
