@@ -34,8 +34,9 @@ void test_file_add(struct test_file *f, struct test_result result) {
 
 void test_file_add_whole(struct test_file *f, enum test_status status,
                          const char *name, char *message) {
-    struct test_result result = {status, text_copy(name), message, 0, 0};
+    struct test_result result = {status, text_copy(name), NULL, 0, 0};
 
+    result.message = message;
     test_file_add(f, result);
 }
 

@@ -46,19 +46,18 @@ void text_add_string(struct text *t, const char *string) {
 
 void text_addf(struct text *t, const char *format, ...) {
     va_list arguments;
-    va_list again;
     int size;
 
     va_start(arguments, format);
-    va_copy(again, arguments);
     size = vsnprintf(NULL, 0, format, arguments);
-    if (size > 0) {
-        text_reserve(t, (size_t)size);
-        vsnprintf(t->bytes + t->size, (size_t)size + 1, format, again);
-        t->size += (size_t)size;
-    }
-    va_end(again);
     va_end(arguments);
+    if (size <= 0)
+        return;
+    text_reserve(t, (size_t)size);
+    va_start(arguments, format);
+    vsnprintf(t->bytes + t->size, (size_t)size + 1, format, arguments);
+    va_end(arguments);
+    t->size += (size_t)size;
 }
 
 const char *text_string(const struct text *t) {

@@ -283,7 +283,7 @@ static bool trace_reserve(struct trace *t) {
     size_t capacity = t->capacity == 0 ? 16 : 2 * t->capacity;
     struct trace_slice *slices;
 
-    if (t->depth < t->capacity)
+    if (t->slices != NULL && t->depth < t->capacity)
         return true;
     slices = realloc(t->slices, capacity * sizeof(*slices));
     t->no_memory = slices == NULL;

@@ -19,10 +19,8 @@ struct trace_track {
 /* ------------------------------------------------------------------------ */
 
 static char *tracks_put(char *at, const char *text, size_t most) {
-    size_t length = strlen(text);
+    size_t length = strnlen(text, most);
 
-    if (length > most)
-        length = most;
     memcpy(at, text, length);
     return at + length;
 }
