@@ -27,7 +27,7 @@
 /* How many bits it takes to write x: 0 for 0, 64 for the largest. */
 static inline unsigned kahu__bits(uint64_t x) {
 #if defined(__GNUC__)
-    return x == 0 ? 0 : 64 - (unsigned)__builtin_clzll(x);
+    return 64 - (unsigned)__builtin_clzll(x | 1) - (x == 0);
 #else
     unsigned bits = 0;
 

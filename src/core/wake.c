@@ -292,12 +292,10 @@ static void wake_unlink(kahu_sched *s, uint32_t id, struct kahu__wake *w) {
 /* Lets go of what a wake would have delivered. This calls the provider of an
  * operation, who may call back: the wake is no more by then. */
 static void wake_empty(kahu_sched *s, const struct kahu__wake *w) {
-    if (w->kind == KAHU_OPERATION) {
-        if (w->u.op != NULL)
-            kahu__op_discard(s, w->u.op);
-    } else if (w->kind < KAHU_WAIT && !w->preloaded) {
+    if (w->kind == KAHU_OPERATION)
+        kahu__op_discard(s, w->u.op);
+    else if (w->kind < KAHU_WAIT && !w->preloaded)
         kahu__values_take(s, w->u.values.first, NULL);
-    }
 }
 
 /* Its thread has one wake less. */
