@@ -147,7 +147,8 @@ def in_order(rows):
         verdict = Verdict("early; out of order", name, limit="0; 0")
         cells = [cell for who, cell in row.cells.items() if is_checked(who)
                  and cell.status != ABSENT]
-        if cells and all("early" in cell.checks for cell in cells):
+        if cells and all("early" in cell.checks and cell.status != FAILED
+                         for cell in cells):
             early, unordered = (sum(cell.checks[fact] for cell in cells)
                                 for fact in ("early", "out_of_order"))
             verdict.met = early == 0 and unordered == 0

@@ -200,7 +200,6 @@ void kahu__resume(kahu_sched *s, lua_State *co, lua_State *from, int nargs,
     resume_settle(s, co, cause, verdict);
 }
 
-/* The record of the wake may move during the resume. */
 void kahu__resume_wake(kahu_sched *s, const struct kahu__wake *w, int nargs) {
     kahu_cause cause = (kahu_cause)w->kind;
     lua_State *co = w->co;

@@ -42,7 +42,7 @@
 /* Room on the hidden threads: for what one resume or hook moves values with,
  * and for a good number of them inside each other. */
 #define WORK_ROOM 32
-#define WORK_DEPTH 32 /* there is room for so many from the start */
+#define WORK_DEPTH 32 /* inside each other, with room from the start */
 
 /* Its address is the key of the box in the VM's registry. */
 static char box_key;
@@ -387,8 +387,8 @@ static void sched_destroy(kahu_sched *s) {
 
 /* Where even more are inside each other, room is made while it can be. */
 void kahu__enter(kahu_sched *s) {
-    if (kahu__unlikely(++s->depth > WORK_DEPTH))
-        (void)lua_checkstack(s->work, WORK_ROOM);
+    s->depth++;
+    (void)lua_checkstack(s->work, WORK_ROOM);
 }
 
 void kahu__leave(kahu_sched *s) {

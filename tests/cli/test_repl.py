@@ -250,7 +250,6 @@ class Interrupts(Session):
             "while true do pcall(function() while true do end end) end",
             "coroutine.wrap(function() while true do end end)()",
             "while true do task.spawn(function() while true do end end) end",
-            "do task.defer(function() while true do end end) end",
         ):
             shell.type(f"print('runs') {line}\r")
             shell.expect("\nruns\r\n")
