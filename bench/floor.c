@@ -2,10 +2,11 @@
 /*
  * floor.c - the least a scheduler can cost: the same scripts on bare VM calls.
  *
- * spawn resumes; defer, delay and wait put a thread in an array of the VM's,
- * and the main loop resumes the arrays in order, after one sleep as long as the
- * longest asked for. cancel closes. No deadlines, no order but the array's, no
- * errors, no removal: not a scheduler, only a measure for one.
+ * spawn resumes; defer, delay and wait put a thread in a queue, and the main
+ * loop resumes what is in the queues in the order in which it came, after one
+ * sleep as long as the longest asked for. cancel closes. No deadlines, no order
+ * but the queue's, no errors, no removal, no arguments or results of threads:
+ * not a scheduler, only a measure for one.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <lua.h>
@@ -16,25 +17,24 @@
 #include <time.h>
 
 #define LEAST_SLEEP 0.001 /* what the program takes for task.wait(0), too */
+#define LINE 256          /* threads in a line */
 
-/* An array of threads: a Luau table that keeps them, and their pointers. */
-struct array {
-    lua_State **threads;
-    int count;
-    int capacity;
-    int table;
-    int closed;     /* how many were cancelled since they came */
+/* Threads stand in lines. A line is the stack of a hidden thread, which keeps
+ * them alive: nothing else of the VM's is as cheap to add to. It is short, as
+ * the collector looks at all of it again when something was added. The thread
+ * data of a line is the next one. */
+struct queue {
+    lua_State *first;
+    lua_State *last;
+    int taken;      /* from the first line */
+    int added;      /* to the last one */
+    int count;      /* of all that are waiting */
+    int closed;     /* how many of them were cancelled */
     double seconds; /* the longest that one of them asked for */
 };
 
-/* While one is run, what comes goes into the other. */
-struct queue {
-    struct array *filling;
-    struct array *running;
-    struct array both[2];
-};
-
 static struct queue deferred, delayed, sleeping;
+static lua_State *spare; /* lines */
 
 static void die(const char *what) {
     fprintf(stderr, "floor: %s\n", what);
@@ -42,46 +42,63 @@ static void die(const char *what) {
 }
 
 /* ------------------------------------------------------------------------ */
-/* Arrays                                                                   */
+/* Queues                                                                   */
 /* ------------------------------------------------------------------------ */
 
-static void array_init(struct array *a, lua_State *L) {
-    lua_newtable(L);
-    a->table = lua_ref(L, -1);
-    lua_pop(L, 1);
-}
+static lua_State *line_new(lua_State *L) {
+    lua_State *line = spare;
 
-static void array_grow(struct array *a) {
-    a->capacity = a->capacity * 2 + 1024;
-    a->threads = realloc(a->threads, (size_t)a->capacity * sizeof(*a->threads));
-    if (a->threads == NULL)
+    if (line != NULL) {
+        spare = lua_getthreaddata(line);
+        return line;
+    }
+    line = lua_newthread(L);
+    if (!lua_checkstack(line, LINE))
         die("not enough memory");
-}
-
-/* Keeps the thread on top of L, and pops it. */
-static void array_add(struct array *a, lua_State *L) {
-    if (a->count == a->capacity)
-        array_grow(a);
-    a->threads[a->count++] = lua_tothread(L, -1);
-    lua_getref(L, a->table);
-    lua_insert(L, -2);
-    lua_rawseti(L, -2, a->count);
+    (void)lua_ref(L, -1);
     lua_pop(L, 1);
-}
-
-static void array_reset(struct array *a) {
-    a->count = 0;
-    a->closed = 0;
-    a->seconds = LEAST_SLEEP;
+    return line;
 }
 
 static void queue_init(struct queue *q, lua_State *L) {
-    q->filling = &q->both[0];
-    q->running = &q->both[1];
-    array_init(q->filling, L);
-    array_init(q->running, L);
-    array_reset(q->filling);
-    array_reset(q->running);
+    *q = (struct queue){.seconds = LEAST_SLEEP};
+    q->first = q->last = line_new(L);
+}
+
+static void queue_extend(struct queue *q, lua_State *L) {
+    lua_State *line = line_new(L);
+
+    lua_setthreaddata(line, NULL);
+    lua_setthreaddata(q->last, line);
+    q->last = line;
+    q->added = 0;
+}
+
+/* The stack that the next thread is to be pushed on; L is who calls. */
+static lua_State *queue_end(struct queue *q, lua_State *L) {
+    if (q->added == LINE)
+        queue_extend(q, L);
+    q->added++;
+    q->count++;
+    return q->last;
+}
+
+/* A line is let go as a whole, and not before the last of it has run: it is
+ * what keeps that one alive. */
+static void queue_drop_line(struct queue *q) {
+    lua_State *line = q->first;
+
+    q->first = lua_getthreaddata(line);
+    q->taken = 0;
+    lua_settop(line, 0);
+    lua_setthreaddata(line, spare);
+    spare = line;
+}
+
+static lua_State *queue_take(struct queue *q) {
+    if (q->taken == LINE)
+        queue_drop_line(q);
+    return lua_tothread(q->first, ++q->taken);
 }
 
 /* ------------------------------------------------------------------------ */
@@ -93,15 +110,14 @@ static void resume(lua_State *co, lua_State *from, int nargs) {
 
     if (status != LUA_OK && status != LUA_YIELD)
         die(lua_tostring(co, -1));
-    lua_settop(co, 0);
 }
 
-/* Pushes the thread that an argument is, or is to be. */
+/* On top of L: the thread that an argument is, or is to be. */
 static lua_State *push_thread(lua_State *L, int argument) {
     lua_State *co = lua_tothread(L, argument);
 
     if (co != NULL) {
-        lua_pushvalue(L, argument);
+        lua_settop(L, argument);
         return co;
     }
     co = lua_newthread(L);
@@ -116,28 +132,26 @@ static int floor_spawn(lua_State *L) {
 
 static int floor_defer(lua_State *L) {
     push_thread(L, 1);
-    lua_pushvalue(L, -1);
-    array_add(deferred.filling, L);
+    lua_xpush(L, queue_end(&deferred, L), -1);
     return 1;
 }
 
-static void ask(struct array *a, double seconds) {
-    if (seconds > a->seconds)
-        a->seconds = seconds;
+static void ask(struct queue *q, double seconds) {
+    if (seconds > q->seconds)
+        q->seconds = seconds;
 }
 
 static int floor_delay(lua_State *L) {
-    ask(delayed.filling, luaL_checknumber(L, 1));
+    ask(&delayed, lua_tonumber(L, 1));
     push_thread(L, 2);
-    lua_pushvalue(L, -1);
-    array_add(delayed.filling, L);
+    lua_xpush(L, queue_end(&delayed, L), -1);
     return 1;
 }
 
 static int floor_wait(lua_State *L) {
-    ask(sleeping.filling, luaL_optnumber(L, 1, 0));
+    ask(&sleeping, lua_tonumber(L, 1));
     lua_pushthread(L);
-    array_add(sleeping.filling, L);
+    lua_xmove(L, queue_end(&sleeping, L), 1);
     return lua_yield(L, 0);
 }
 
@@ -148,7 +162,7 @@ static int floor_cancel(lua_State *L) {
     if (co == NULL)
         die("cancel: not a thread");
     lua_resetthread(co);
-    sleeping.filling->closed++;
+    sleeping.closed++;
     return 0;
 }
 
@@ -172,31 +186,28 @@ static void floor_open(lua_State *L) {
 /* The loop                                                                 */
 /* ------------------------------------------------------------------------ */
 
-/* Resumes what is in the array; what comes meanwhile is for the next round.
- * Each is let go at once, so that the collector need not wait for the round. */
+/* Resumes what is in the queue; what comes meanwhile is for the next round. */
 static void queue_run(lua_State *L, struct queue *q, int nargs) {
-    struct array *a = q->filling;
+    double seconds = q->seconds;
+    int count = q->count;
+    int closed = q->closed;
 
-    q->filling = q->running;
-    q->running = a;
-    lua_getref(L, a->table);
-    for (int i = 0; i < a->count; i++) {
-        lua_State *co = a->threads[i];
+    q->count = 0;
+    q->closed = 0;
+    q->seconds = LEAST_SLEEP;
+    for (; count > 0; count--) {
+        lua_State *co = queue_take(q);
 
-        if (a->closed == 0 || lua_costatus(L, co) != LUA_COFIN) {
-            if (nargs > 0)
-                lua_pushnumber(co, a->seconds);
-            resume(co, NULL, nargs);
-        }
-        lua_pushnil(L);
-        lua_rawseti(L, -2, i + 1);
+        if (closed > 0 && lua_costatus(L, co) == LUA_COFIN)
+            continue;
+        if (nargs > 0)
+            lua_pushnumber(co, seconds);
+        resume(co, NULL, nargs);
     }
-    lua_pop(L, 1);
-    array_reset(a);
 }
 
 static int is_empty(const struct queue *q) {
-    return q->filling->count == q->filling->closed;
+    return q->count == q->closed;
 }
 
 static void sleep_for(double seconds) {
@@ -211,8 +222,8 @@ static void run_all(lua_State *L) {
         if (!is_empty(&deferred)) {
             queue_run(L, &deferred, 0);
         } else if (!is_empty(&delayed) || !is_empty(&sleeping)) {
-            ask(sleeping.filling, delayed.filling->seconds);
-            sleep_for(sleeping.filling->seconds);
+            ask(&sleeping, delayed.seconds);
+            sleep_for(sleeping.seconds);
             queue_run(L, &delayed, 0);
             queue_run(L, &sleeping, 1);
         } else {
@@ -240,11 +251,6 @@ static lua_State *load(lua_State *L, const char *path) {
     return co;
 }
 
-static void queue_free(struct queue *q) {
-    free(q->filling->threads);
-    free(q->running->threads);
-}
-
 int main(int argc, char **argv) {
     lua_State *L = luaL_newstate();
 
@@ -256,8 +262,5 @@ int main(int argc, char **argv) {
     resume(load(L, argv[1]), NULL, 0);
     run_all(L);
     lua_close(L);
-    queue_free(&deferred);
-    queue_free(&delayed);
-    queue_free(&sleeping);
     return 0;
 }

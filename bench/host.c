@@ -89,7 +89,6 @@ static kahu_status bench_driver(struct bench *b, const char *name,
                                 kahu_driver *out) {
     if (strcmp(name, "stepped") == 0)
         return kahu_stepped_new(&b->stepped, out);
-    b->sleeps.loop = &b->loop;
     b->later.on_loop = true;
     if (strcmp(name, "precise") == 0)
         return kahu_uv_precise_driver(out, &b->loop);
@@ -154,6 +153,7 @@ static void bench_set_clock(lua_State *L, kahu_stepped *m) {
 static int bench_open(lua_State *L) {
     struct bench *b = host_data(L);
 
+    b->sleeps.s = kahu_get(L);
     if (b->stepped != NULL)
         bench_set_clock(L, b->stepped);
     lua_createtable(L, 0, 4);
@@ -189,6 +189,7 @@ static int bench_with_loop(struct bench *b, const char *name,
     kahu_status status = bench_driver(b, name, &driver);
     int code = EXIT_FAILURE;
 
+    sleeps_init(&b->sleeps, &b->loop);
     (void)uv_idle_init(&b->loop, &b->later.idle);
     b->later.idle.data = b;
     if (status == KAHU_OK)
@@ -196,9 +197,9 @@ static int bench_with_loop(struct bench *b, const char *name,
     else
         fprintf(stderr, "kahu-host: driver %s: %s\n", name,
                 kahu_status_text(status));
+    sleeps_free(&b->sleeps);
     uv_close((uv_handle_t *)&b->later.idle, NULL);
     (void)uv_run(&b->loop, UV_RUN_DEFAULT); /* what is closed, closes here */
-    sleeps_free(&b->sleeps);
     return uv_loop_close(&b->loop) == 0 ? code : EXIT_FAILURE;
 }
 

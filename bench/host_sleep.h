@@ -2,8 +2,10 @@
 /*
  * host_sleep.h - bench.sleep(seconds): a host's own timers under a scheduler.
  *
- * On a loop each is a timer of libuv's, as most would write it; on a stepped
- * clock the host keeps them in a heap and ends those that are due.
+ * All that sleep are in one list, the first deadline first. One timer of
+ * libuv's is set for that, or the host moves a stepped clock to it. So what an
+ * operation costs more than task.wait() is the operation's, and not that of
+ * timers which are dearer than the scheduler's.
  */
 #ifndef KAHU_BENCH_HOST_SLEEP_H
 #define KAHU_BENCH_HOST_SLEEP_H
@@ -15,32 +17,26 @@
 
 struct sleep;
 
-struct sleep_due {
-    uint64_t deadline_ns;
-    uint64_t seq; /* order of the calls, for equal deadlines */
-    struct sleep *sleep;
-};
-
 struct sleeps {
-    uv_loop_t *loop;        /* or, when it is NULL, */
-    kahu_stepped *stepped;  /* with the heap below */
-    struct sleep_due *heap; /* the one that is due first at 0 */
-    size_t count;
-    size_t capacity;
-    uint64_t seq;        /* of the next one */
+    kahu_sched *s;
+    kahu_stepped *stepped; /* the clock; where it is NULL, libuv's is */
+    uv_timer_t timer;      /* active while anything sleeps by libuv's */
+    struct sleep *first;
+    struct sleep *last;
     struct sleep *spare; /* records for the next ones */
 };
+
+void sleeps_init(struct sleeps *z, uv_loop_t *loop);
 
 /* Sleeps; returns the seconds that went by. Upvalue 1 is the struct sleeps. */
 int sleep_call(lua_State *L);
 
-/* Of the heap: when the first is due, KAHU_NEVER_NS when there is none. */
+/* When the first is due, KAHU_NEVER_NS when there is none. */
 uint64_t sleeps_next_ns(const struct sleeps *z);
 
-/* Ends those that are due by the stepped clock. */
 void sleeps_end_due(struct sleeps *z);
 
-/* When the scheduler is gone and the loop has run to its end. */
+/* When the scheduler is gone; the timer closes in the loop's next turn. */
 void sleeps_free(struct sleeps *z);
 
 #endif

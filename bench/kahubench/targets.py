@@ -140,13 +140,15 @@ def is_checked(name):
 
 
 def in_order(rows):
-    """Nothing early, nothing out of order, on any of our drivers."""
+    """Nothing early, nothing out of order, on any of our drivers.
+
+    One of ours that is absent, or failed, was not seen: it is no verdict then.
+    """
     for name, row in rows.items():
         if not row.workload.waits:
             continue
         verdict = Verdict("early; out of order", name, limit="0; 0")
-        cells = [cell for who, cell in row.cells.items() if is_checked(who)
-                 and cell.status != ABSENT]
+        cells = [cell for who, cell in row.cells.items() if is_checked(who)]
         if cells and all("early" in cell.checks and cell.status != FAILED
                          for cell in cells):
             early, unordered = (sum(cell.checks[fact] for cell in cells)

@@ -191,6 +191,22 @@ class Alone(unittest.TestCase):
     def test_unchecked_is_not_measured(self):
         self.assertIsNone(self.ordered().met)
 
+    def ordered_with(self, other):
+        checked = cell(1)
+        checked.checks = {"early": 0, "out_of_order": 0}
+        return verdict("early; out of order", rows(
+            "delay", kahu=checked, kahu_stepped=other)).met
+
+    def test_nor_is_it_while_one_of_ours_is_absent(self):
+        self.assertIsNone(self.ordered_with(Cell(ABSENT, "not built")))
+
+    def test_nor_when_one_of_ours_failed_after_its_check(self):
+        broken = cell(1)
+        broken.checks = {"early": 0, "out_of_order": 0}
+        self.assertIs(self.ordered_with(broken), True)
+        broken.fail("it broke")
+        self.assertIsNone(self.ordered_with(broken))
+
     def test_wake_ups_asleep(self):
         for wakeups, met in ((0, True), (1, False)):
             idle = rows("idle-one", kahu=cell(
