@@ -24,9 +24,13 @@ class Refused(program.ProgramTest):
         self.check(self.run_program("repl"), code=2, err="kahu: a session needs a terminal\n")
 
     def test_a_session_takes_no_script(self):
-        err = "kahu: a session takes options only\nTry 'kahu --help'.\n"
+        err = "kahu: a session takes options only\nTry 'kahu repl --help'.\n"
         self.check(self.run_program("repl", "x.luau"), code=2, err=err)
         self.check(self.run_program("repl", "-e", "x"), code=2, err=err)
+
+    def test_mistakes_in_its_options(self):
+        err = "kahu: -O takes 0, 1 or 2, not '3'\nTry 'kahu repl --help'.\n"
+        self.check(self.run_program("repl", "-O3"), code=2, err=err)
 
     @unittest.skipIf(HAS_REPL, "built with libedit")
     def test_what_is_missing_is_said(self):
