@@ -252,6 +252,16 @@ const struct bundle_file *bundle_find(const struct bundle *b,
     return NULL;
 }
 
+/* A script that was a file is the first. */
+const char *bundle_name(const struct bundle *b, const char *chunkname) {
+    const struct bundle_file *file = bundle_find(b, chunkname + 1);
+
+    if (strcmp(chunkname, b->chunkname) == 0 && b->files_count > 0 &&
+        b->files[0].unit == 0)
+        file = &b->files[0];
+    return file == NULL ? NULL : file->name;
+}
+
 bool bundle_has_dir(const struct bundle *b, const char *dir) {
     size_t length = strcmp(dir, ".") == 0 ? 0 : strlen(dir);
     bool slash = length > 0 && dir[length - 1] == '/';

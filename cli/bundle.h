@@ -75,6 +75,10 @@ void bundle_free(struct bundle *b);
 /* The file of that name, or NULL. */
 const struct bundle_file *bundle_find(const struct bundle *b, const char *name);
 
+/* The name of the file that Luau calls so, which begins with an '@', or NULL. A
+ * script is called as the user wrote its path, a module by its name. */
+const char *bundle_name(const struct bundle *b, const char *chunkname);
+
 /* Is a file of the bundle in the directory, or below it? "" is the current
  * directory. */
 bool bundle_has_dir(const struct bundle *b, const char *dir);

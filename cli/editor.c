@@ -420,11 +420,12 @@ void editor_free(struct editor *e) {
 /* Reading                                                                  */
 /* ------------------------------------------------------------------------ */
 
+/* One that comes between the two is not lost: it is this one. */
 bool editor_take_interrupt(struct editor *e) {
-    bool was = e->interrupted;
-
+    if (!e->interrupted)
+        return false;
     e->interrupted = 0;
-    return was;
+    return true;
 }
 
 void editor_interrupt(struct editor *e) {

@@ -22,6 +22,7 @@
 #include "navigation.h"
 #include "report.h"
 #include "requires.h"
+#include "tidy.h"
 #include "vm.h"
 
 struct gathering {
@@ -196,14 +197,16 @@ static void gather_cannot_read(struct gathering *a, const char *name,
 static void gather_first(struct gathering *a) {
     struct script *script = a->script;
     char real[NAVIGATION_PATH];
-    bool is_file =
-        script->chunkname[0] == '@' && realpath(script->path, real) != NULL;
+    char name[NAVIGATION_PATH];
+    bool is_file = script->chunkname[0] == '@' &&
+                   realpath(script->path, real) != NULL &&
+                   tidy_path(name, sizeof(name), script->path, true);
 
     memcpy(a->chunkname, script->chunkname, sizeof(script->chunkname));
     a->source = script->source;
     script->source = (struct source){NULL, 0};
     if (is_file)
-        gather_add(a, navigation_plain(script->path));
+        gather_add(a, name);
     (void)gather_source(a, is_file ? real : NULL);
     navigation_configs(&a->navigation, a->chunkname, gather_config_found, a);
 }
@@ -233,44 +236,6 @@ static void gather_file(struct gathering *a, uint32_t i) {
 /* ------------------------------------------------------------------------ */
 /* --include                                                                */
 /* ------------------------------------------------------------------------ */
-
-/* Where the last part of a path begins that ends at `end`. */
-static char *include_last(const char *start, char *end) {
-    while (end > start && end[-1] != '/')
-        end--;
-    return end;
-}
-
-/* One part of a path, put behind those before it. The new end. */
-static char *include_part(char *start, char *end, const char *part,
-                          size_t length) {
-    char *last = include_last(start, end);
-    bool above = end - last == 2 && memcmp(last, "..", 2) == 0;
-
-    if (length == 0 || (length == 1 && *part == '.'))
-        return end;
-    if (length == 2 && memcmp(part, "..", 2) == 0 && end > start && !above)
-        return last > start ? last - 1 : start;
-    if (end > start)
-        *end++ = '/';
-    memmove(end, part, length);
-    return end + length;
-}
-
-/* The path without what does not change where it leads: as the walk from a
- * script to a module would spell it. In place, as it only gets shorter. */
-static void include_tidy(char *path) {
-    char *start = path + (*path == '/');
-    char *end = start;
-    size_t length;
-
-    for (char *at = start; *at != '\0'; at += length) {
-        length = strcspn(at, "/");
-        end = include_part(start, end, at, length);
-        length += strspn(at + length, "/");
-    }
-    *end = '\0';
-}
 
 static bool include_is_source(const char *name) {
     const char *dot = strrchr(name, '.');
@@ -330,6 +295,7 @@ static void include_path(struct gathering *a, const char *path, bool named) {
 static void include_named(struct gathering *a, const char *path) {
     char cwd[NAVIGATION_PATH] = "";
     char named[NAVIGATION_PATH];
+    char tidy[NAVIGATION_PATH];
     bool absolute = a->script->path[0] == '/' && path[0] != '/';
 
     if ((absolute && getcwd(cwd, sizeof(cwd)) == NULL) ||
@@ -338,8 +304,8 @@ static void include_named(struct gathering *a, const char *path) {
         include_refuse(a, path, "its path is too long");
         return;
     }
-    include_tidy(named);
-    include_path(a, *named == '\0' ? "." : named, true);
+    (void)tidy_path(tidy, sizeof(tidy), named, true); /* it never gets longer */
+    include_path(a, *tidy == '\0' ? "." : tidy, true);
 }
 
 /* ------------------------------------------------------------------------ */

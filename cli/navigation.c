@@ -10,6 +10,7 @@
 
 #include "bundle.h"
 #include "source.h"
+#include "tidy.h"
 
 /* What realpath() writes has room. */
 _Static_assert(NAVIGATION_PATH >= PATH_MAX, "NAVIGATION_PATH is too small");
@@ -30,12 +31,6 @@ static bool path_cut(char *path, const char *end) {
         return false;
     path[strlen(path) - strlen(end)] = '\0';
     return true;
-}
-
-const char *navigation_plain(const char *path) {
-    while (path[0] == '.' && path[1] == '/')
-        path += 2 + strspn(path + 2, "/");
-    return path;
 }
 
 static bool path_is_dir(const char *path) {
@@ -147,43 +142,46 @@ static luarequire_NavigateResult place_look(const struct navigation *n) {
 /* Steps                                                                    */
 /* ------------------------------------------------------------------------ */
 
-/* Stands at the module whose file the path is. */
-static bool nav_stand(struct navigation *n, const char *path) {
-    if (!place_join(n->place, navigation_plain(path), ""))
-        return false;
+/* From the path of a file to the module that it is. */
+static void nav_cut_suffix(struct navigation *n) {
     if (!path_cut(n->place, ".luau"))
         (void)path_cut(n->place, ".lua");
     if (strcmp(n->place, "init") == 0)
         strcpy(n->place, ".");
     else if (path_cut(n->place, "/init") && n->place[0] == '\0')
         strcpy(n->place, "/");
-    return true;
 }
 
 /* A script that came from no file stands in the current directory. That it
  * runs settles which of two files it is. */
 static luarequire_NavigateResult nav_reset(lua_State *L, void *ctx,
                                            const char *chunkname) {
-    const char *path = chunkname[0] == '@' ? chunkname + 1 : "script";
+    bool is_file = chunkname[0] == '@';
     struct navigation *n = ctx;
+    const char *path = is_file ? chunkname + 1 : "script";
+    const char *bundled = NULL;
+    bool fits;
 
     (void)L;
-    n->bundled = n->bundle != NULL &&
-                 (chunkname[0] != '@' ||
-                  bundle_find(n->bundle, navigation_plain(path)) != NULL);
-    return nav_stand(n, path) ? NAVIGATE_SUCCESS : NAVIGATE_NOT_FOUND;
+    if (n->bundle != NULL)
+        bundled = is_file ? bundle_name(n->bundle, chunkname) : path;
+    n->bundled = bundled != NULL;
+    fits = n->bundled ? place_join(n->place, bundled, "")
+                      : tidy_path(n->place, sizeof(n->place), path, true);
+    nav_cut_suffix(n);
+    return fits ? NAVIGATE_SUCCESS : NAVIGATE_NOT_FOUND;
 }
 
-/* Relative aliases are the library's to follow; here only "/..." is left. */
+/* Relative aliases are the library's to follow; here only "/..." is left. A
+ * bundle has to find it where there is no such directory. */
 static luarequire_NavigateResult nav_jump(lua_State *L, void *ctx,
                                           const char *path) {
     struct navigation *n = ctx;
 
     (void)L;
-    if (path[0] != '/' || !nav_stand(n, path))
+    if (path[0] != '/' || !tidy_path(n->place, sizeof(n->place), path, false))
         return NAVIGATE_NOT_FOUND;
-    while (n->place[1] != '\0' && path_cut(n->place, "/"))
-        ;
+    nav_cut_suffix(n);
     return place_look(n);
 }
 

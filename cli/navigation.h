@@ -4,9 +4,10 @@
  *
  * A place is a path without suffix: "lib/signal" stands for lib/signal.luau,
  * lib/signal/init.luau or the directory lib/signal; for more than one of these
- * it is ambiguous. Paths stay as the user wrote them, so that messages name
- * files as he does; nothing is absolute unless he was. Luau's own program has
- * the same rules, and scripts go from one to the other.
+ * it is ambiguous. Paths stay as the user wrote them but for what leads nowhere
+ * (tidy.h), so that messages name files as he does; nothing is absolute unless
+ * he was. Luau's own program has the same rules, and scripts go from one to the
+ * other.
  *
  * With a bundle, what it has is found before what the disk has, and what it has
  * is never ambiguous with that; configuration files of its modules come from
@@ -31,9 +32,6 @@ struct navigation {
 /* The one path of the module's file by whatever path it was named. False when
  * there is none. */
 bool navigation_key(const struct navigation *n, char out[NAVIGATION_PATH]);
-
-/* "./x" and "x" are the same place: the latter. */
-const char *navigation_plain(const char *path);
 
 /* Calls found with each configuration file that may concern the chunk. */
 void navigation_configs(struct navigation *n, const char *chunkname,

@@ -24,7 +24,7 @@
 /* Texts                                                                    */
 /* ------------------------------------------------------------------------ */
 
-static const char options_help[] =
+static const char options_run_help[] =
     "Usage: kahu [run] [options] SCRIPT [arguments]\n"
     "       kahu [run] [options] -e CODE [arguments]\n"
     "       kahu trace summary [--top N] FILE\n"
@@ -32,7 +32,7 @@ static const char options_help[] =
     "       kahu compile SCRIPT [-o PROGRAM]   (kahu compile --help)\n"
     "       kahu setup [--editor EDITOR] [DIR] (kahu setup --help)\n"
     "       kahu test [options] [paths]   (kahu test --help)\n"
-    "       kahu repl [options]\n"
+    "       kahu repl [options]           (kahu repl --help)\n"
     "\n"
     "Runs a Luau script under a task scheduler until all its threads are "
     "done.\n"
@@ -40,7 +40,21 @@ static const char options_help[] =
     "input.\n"
     "repl, or nothing at all on a terminal, begins a session.\n"
     "\n"
-    "  -e CODE                run CODE\n"
+    "  -e CODE                run CODE\n";
+
+static const char options_session_help[] =
+    "Usage: kahu repl [options]\n"
+    "       kahu                      (without arguments, on a terminal)\n"
+    "\n"
+    "Begins a session: each line runs on a thread of its own, and threads go "
+    "on\n"
+    "while one types. Values of expressions are shown, the first is kept as "
+    "_.\n"
+    "Ctrl-C ends what runs, Ctrl-D the session; Tab completes names.\n"
+    "\n";
+
+/* Of a script and of a session. */
+static const char options_list[] =
     "  -O0 -O1 -O2            optimization of the compiler (1)\n"
     "  -g0 -g1 -g2            debug information (1)\n"
     "      --codegen          compile to native code where supported\n"
@@ -74,11 +88,25 @@ static const char options_help[] =
     "      --stats            say at the end what was done, on stderr\n"
     "      --trace FILE       record what runs when, for Perfetto\n"
     "      --version          versions of kahu, Luau and libuv\n"
-    "  -h, --help             this text\n"
+    "  -h, --help             this text\n";
+
+static const char options_run_codes[] =
     "\n"
     "Exit status: 0; 1 after an error nobody caught; 2 when there was nothing "
     "to\n"
     "run; 124 after a timeout; 130 or 143 when interrupted.\n";
+
+static const char options_session_codes[] =
+    "\n"
+    "Exit status: 0, or what scheduler.stop() was given; 2 when there is no "
+    "terminal;\n"
+    "143 when terminated.\n";
+
+static void options_print_help(bool session) {
+    fputs(session ? options_session_help : options_run_help, stdout);
+    fputs(options_list, stdout);
+    fputs(session ? options_session_codes : options_run_codes, stdout);
+}
 
 static void options_print_version(void) {
     int v = kahu_version();
@@ -88,8 +116,8 @@ static void options_print_version(void) {
 }
 
 /* A mistake was told; how to go on. */
-static bool options_refuse(int *code) {
-    fputs("Try 'kahu --help'.\n", stderr);
+static bool options_refuse(const struct options *o, int *code) {
+    fprintf(stderr, "Try 'kahu %s--help'.\n", o->interactive ? "repl " : "");
     *code = EXIT_USAGE;
     return false;
 }
@@ -343,7 +371,7 @@ static bool options_rest(struct options *o, int argc, char **argv, int *code) {
     if (o->code == NULL) {
         if (optind >= argc) {
             fputs("kahu: no script given\n", stderr);
-            return options_refuse(code);
+            return options_refuse(o, code);
         }
         o->script = argv[optind++];
     }
@@ -353,7 +381,7 @@ static bool options_rest(struct options *o, int argc, char **argv, int *code) {
         return true;
     fprintf(stderr, "kahu: %d arguments for the script, at most %d are taken\n",
             o->argc, OPTIONS_ARGUMENTS);
-    return options_refuse(code);
+    return options_refuse(o, code);
 }
 
 void options_default(struct options *out) {
@@ -362,28 +390,26 @@ void options_default(struct options *out) {
     out->profile_rate_hz = PROFILE_RATE_HZ;
 }
 
-/* What stands before the script. */
-static bool options_read(struct options *out, int argc, char **argv,
-                         int *code) {
+/* What stands before the script, and in a session, which has none, anywhere. */
+static bool options_read(struct options *o, int argc, char **argv, int *code) {
     static char name[] = "kahu"; /* what getopt's messages begin with */
+    const char *letters = o->interactive ? "e:O:g:h" : "+e:O:g:h";
     int option;
 
-    options_default(out);
     argv[0] = name;
-    /* "+": what follows the script is the script's. */
-    while ((option = getopt_long(argc, argv, "+e:O:g:h", options_long, NULL)) !=
+    while ((option = getopt_long(argc, argv, letters, options_long, NULL)) !=
            -1) {
         *code = EXIT_SUCCESS;
         if (option == 'h') {
-            fputs(options_help, stdout);
+            options_print_help(o->interactive);
             return false;
         }
         if (option == OPT_VERSION) {
             options_print_version();
             return false;
         }
-        if (!options_set(out, option))
-            return options_refuse(code);
+        if (!options_set(o, option))
+            return options_refuse(o, code);
         if (option == 'e')
             break; /* the rest is the code's */
     }
@@ -391,17 +417,19 @@ static bool options_read(struct options *out, int argc, char **argv,
 }
 
 bool options_parse(struct options *out, int argc, char **argv, int *code) {
+    options_default(out);
     return options_read(out, argc, argv, code) &&
            options_rest(out, argc, argv, code);
 }
 
 bool options_parse_session(struct options *out, int argc, char **argv,
                            int *code) {
+    options_default(out);
+    out->interactive = true;
     if (!options_read(out, argc, argv, code))
         return false;
-    out->interactive = true;
     if (out->code == NULL && optind == argc)
         return true;
     fputs("kahu: a session takes options only\n", stderr);
-    return options_refuse(code);
+    return options_refuse(out, code);
 }

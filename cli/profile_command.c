@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "profile_command.h"
 
+#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,10 +20,15 @@ static const char profile_command_help[] =
     "Turns folded stacks, as kahu --profile FILE.folded writes them, into a "
     "flame\n"
     "graph: an SVG picture on standard output. FILE may be - for standard "
-    "input.\n";
+    "input.\n"
+    "\n"
+    "  -h, --help             this text\n";
 
+/* NULL: getopt has told it. */
 static int profile_command_refuse(const char *what) {
-    fprintf(stderr, "kahu: %s\nTry 'kahu profile --help'.\n", what);
+    if (what != NULL)
+        fprintf(stderr, "kahu: %s\n", what);
+    fputs("Try 'kahu profile --help'.\n", stderr);
     return EXIT_USAGE;
 }
 
@@ -84,14 +90,23 @@ static int profile_command_flame(const char *path) {
 }
 
 int profile_command(int argc, char **argv) {
-    if (argc == 2 &&
-        (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+    static const struct option options[] = {
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    static char name[] = "kahu"; /* what getopt's messages begin with */
+    int option;
+
+    argv[0] = name;
+    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+        if (option != 'h')
+            return profile_command_refuse(NULL);
         fputs(profile_command_help, stdout);
         return EXIT_SUCCESS;
     }
-    if (argc < 2 || strcmp(argv[1], "flame") != 0)
+    if (argc - optind < 1 || strcmp(argv[optind], "flame") != 0)
         return profile_command_refuse("profile takes 'flame'");
-    if (argc != 3)
+    if (argc - optind != 2)
         return profile_command_refuse("profile flame takes one file");
-    return profile_command_flame(argv[2]);
+    return profile_command_flame(argv[optind + 1]);
 }

@@ -16,9 +16,20 @@
 #include "texts.h"
 #include "vm.h"
 
+/* What is between Enter and the next prompt: a line and what it defers. One
+ * interrupt ends all of that, or the prompt would not come. */
+struct repl_line {
+    bool runs;        /* just now: it, or what it has deferred */
+    bool interrupted; /* what it defers is ended as well */
+    bool defers;
+    uint64_t first; /* wakes of what it defers, in order of making */
+    uint64_t last;
+};
+
 struct repl {
     struct repl_host host;
     struct editor *editor;
+    struct repl_line line;
     lua_State *session; /* never runs: its globals are those of every line */
     int session_ref;
     int globals_ref;
@@ -34,21 +45,34 @@ struct repl {
 static struct {
     struct repl *repl;
     volatile sig_atomic_t raising; /* it ends what runs now */
+    bool echoed; /* the terminal has shown ^C, and nothing came after it */
 } repl_signal;
 
+static void repl_interrupt(lua_State *L, int gc);
+
+/* What runs now, or is about to, does not get beyond its next safepoint. */
+static void repl_raise(lua_State *L) {
+    repl_signal.raising = 1;
+    repl_signal.repl->line.interrupted = true;
+    lua_callbacks(L)->interrupt = repl_interrupt;
+}
+
 /* At every safepoint until the resume is over, so that no pcall outlives it. In
- * the collector nothing may raise. */
+ * the collector nothing may raise. An interrupt of what is being ended asks for
+ * nothing more. */
 static void repl_interrupt(lua_State *L, int gc) {
     if (gc >= 0)
         return;
     lua_callbacks(L)->interrupt = NULL; /* before: a new one sets it again */
-    if (!repl_signal.raising &&
-        !editor_take_interrupt(repl_signal.repl->editor))
+    if (editor_take_interrupt(repl_signal.repl->editor))
+        repl_signal.echoed = true;
+    else if (!repl_signal.raising)
         return;
-    lua_callbacks(L)->interrupt = repl_interrupt;
-    repl_signal.raising = 1;
-    if (lua_checkstack(L, 1))
-        luaL_error(L, "interrupted");
+    repl_raise(L);
+    if (!lua_checkstack(L, 1))
+        return;
+    lua_pushliteral(L, "interrupted"); /* where, the traceback says */
+    lua_error(L);
 }
 
 /* A resume is over that nothing of Luau's is below of. */
@@ -61,9 +85,41 @@ static void repl_resume_over(lua_State *L) {
 
 /* kahu_hooks.on_resume: nothing but a spawn is inside of another resume. */
 static void repl_on_resume(void *ud, lua_State *L, const kahu_feedback *f) {
-    (void)ud;
-    if (f->cause != KAHU_BY_SPAWN && f->cause != KAHU_BY_CANCEL)
-        repl_resume_over(L);
+    struct repl *r = ud;
+
+    if (f->cause == KAHU_BY_SPAWN || f->cause == KAHU_BY_CANCEL)
+        return;
+    r->line.runs = false;
+    repl_resume_over(L);
+}
+
+static void repl_line_defers(struct repl_line *line, uint64_t wake) {
+    if (!line->defers)
+        line->first = wake;
+    line->last = wake;
+    line->defers = true;
+}
+
+/* Right where the numbers begin again, too. */
+static bool repl_line_has(const struct repl_line *line, uint64_t wake) {
+    return line->defers && wake - line->first <= line->last - line->first;
+}
+
+/* kahu_hooks.on_event: what the line defers is the line's, and so is what that
+ * defers. The interrupt leaves others alone that come in the same turn of the
+ * loop, unless they defer something just in between. */
+static void repl_on_event(void *ud, const kahu_event *e) {
+    struct repl *r = ud;
+
+    if (e->cause != KAHU_BY_DEFER)
+        return;
+    if (e->type == KAHU_WAKE_MADE && r->line.runs)
+        repl_line_defers(&r->line, e->wake);
+    if (e->type != KAHU_RESUME_BEGINS || !repl_line_has(&r->line, e->wake))
+        return;
+    r->line.runs = true;
+    if (r->line.interrupted)
+        repl_raise(r->host.L);
 }
 
 /* What runs is ended, or when nothing does what is being typed is dropped:
@@ -98,8 +154,9 @@ static void repl_before_message(void) {
     bool edits = editor_hide(repl_signal.repl->editor);
 
     report_flush();
-    if (repl_signal.raising && !edits)
+    if (repl_signal.echoed && !edits)
         fputc('\n', stderr);
+    repl_signal.echoed = false;
 }
 
 /* The VM's print, after taking away the line that is being typed. */
@@ -237,17 +294,33 @@ static void repl_keep_text(struct repl *r, const char *name) {
         texts_keep(name, &source);
 }
 
-/* By virtual time nothing is left for later. */
+/* By virtual time nothing is left for later, unless there is an interrupt: it
+ * does not end who is not running. */
+static void repl_run_virtual(struct repl *r) {
+    uint64_t at_ns = 0; /* at once */
+
+    while (at_ns != KAHU_NEVER_NS && !kahu_is_stopped(r->host.s)) {
+        (void)kahu_stepped_step(r->host.stepped, at_ns);
+        if (r->line.interrupted)
+            break;
+        at_ns = kahu_is_ready(r->host.s) ? 0 : kahu_next_deadline_ns(r->host.s);
+    }
+}
+
 static void repl_start(struct repl *r, lua_State *co) {
+    r->line = (struct repl_line){.runs = true};
+    repl_signal.echoed = false;
     if (kahu_watch(r->host.s, co, repl_ended, r, NULL) != KAHU_OK)
         report_no_memory();
     else if (kahu_spawn(r->host.s, co, NULL, 0) != KAHU_OK)
         report_failure("cannot run the line", "the scheduler refuses it");
+    r->line.runs = false;
     repl_resume_over(r->host.L);
     if (r->host.stepped != NULL)
-        (void)kahu_stepped_run(r->host.stepped);
+        repl_run_virtual(r);
     else
         uv_run(r->host.loop, UV_RUN_NOWAIT); /* what it has deferred */
+    r->line = (struct repl_line){.runs = false};
     report_flush();
 }
 
@@ -361,7 +434,9 @@ static bool repl_open(struct repl *r) {
     kahu_hooks hooks = KAHU_HOOKS_INIT;
     const char *why;
 
+    hooks.ud = r;
     hooks.on_resume = repl_on_resume;
+    hooks.on_event = repl_on_event;
     if (lua_cpcall(r->host.L, repl_open_protected, r) != LUA_OK ||
         kahu_add_hooks(r->host.s, &hooks) != KAHU_OK) {
         report_no_memory();

@@ -840,7 +840,7 @@ typedef struct kahu_event {
     lua_State *co;        /**< to whom; only to be looked at */
     kahu_cause cause;     /**< of the resume, also of one that is promised */
     kahu_outcome outcome; /**< RESUME_ENDS, THREAD_CANCELLED: what came of it */
-    uint64_t wake; /**< of WAKE_*, and of the BEGINS that keeps it; or 0 */
+    uint64_t wake; /**< rising; of WAKE_*, of the BEGINS that keeps it; or 0 */
     uint64_t deadline_ns; /**< BEGINS of a timed wake; or KAHU_NEVER_NS */
 } kahu_event;
 

@@ -149,6 +149,43 @@ class Information(program.ProgramTest):
     def test_help_is_given_whatever_follows(self):
         self.assertEqual(self.run_lines("--help"), self.run_lines("--help", "nofile", "-z"))
 
+    def usages(self):
+        """{command: how its usage begins}, of all commands that the program names."""
+        names = re.findall(r"^(?:Usage:| {6}) kahu \[?(\w+)", "\n".join(self.run_lines("--help")), re.M)
+        self.assertLessEqual({"run", "repl", "test", "trace", "profile", "compile", "setup"}, set(names))
+        return {name: "kahu [run]" if name == "run" else f"kahu {name}" for name in names}
+
+    def test_every_command_has_help(self):
+        for command, usage in self.usages().items():
+            lines = self.run_lines(command, "--help")
+            self.assertEqual(lines[0].split()[0], "Usage:")
+            self.assertTrue(lines[0].removeprefix("Usage: ").startswith(usage), lines[0])
+            self.assertIn("  -h, --help             this text", lines)
+            self.assertEqual([line for line in lines if len(line) > 80], [])
+            self.assertEqual(lines, self.run_lines(command, "-h"))
+
+    def test_help_of_a_command_may_stand_behind_what_it_takes(self):
+        for command, taken in (
+            ("trace", ["summary"]),
+            ("trace", ["summary", "none"]),
+            ("profile", ["flame"]),
+            ("profile", ["flame", "none"]),
+            ("compile", ["none.luau"]),
+            ("setup", ["none"]),
+            ("test", ["none"]),
+            ("repl", ["none"]),
+            ("repl", ["--virtual-time"]),
+            ("run", ["--virtual-time"]),
+        ):
+            for option in ("-h", "--help"):
+                lines = self.run_lines(command, *taken, option)
+                self.assertEqual(lines, self.run_lines(command, "--help"))
+
+    def test_help_of_a_session_is_its_own(self):
+        lines = self.run_lines("repl", "--help")
+        self.assertEqual(lines[0], "Usage: kahu repl [options]")
+        self.assertEqual([line for line in lines if "SCRIPT" in line or "-e CODE" in line], [])
+
     def all_help(self):
         """What the program says of itself and of its commands."""
         text = "\n".join(self.run_lines("--help"))

@@ -94,6 +94,25 @@ class Programs(CompileTest):
                 got = self.same(script, cwd=os.path.join(self.dir, place))
                 self.assertIn("far from ", got.out)
 
+    def test_what_leads_nowhere_in_its_path(self):
+        for place, script in (
+            (".", "./app/./main.luau"),
+            (".", "far/../app//main.luau"),
+            ("app", "../app/./main.luau"),
+            (".", "app/."),
+            (".", "link/../main.luau"),
+        ):
+            with self.subTest(place=place, script=script):
+                self.setUp()
+                self.write("app/lib/one.luau", "return require('../../far/x') .. debug.info(1, 's')")
+                self.write("far/x.luau", "return 'far from '")
+                self.write("app/main.luau", "print(require('./lib/one'), require('@abs/x')) error(1)")
+                self.write("app/init.luau", "print(require('@self/lib/one'), require('@abs/x'))")
+                self.write(".luaurc", '{"aliases": {"abs": "%s/./far/../far"}}' % self.dir)
+                os.symlink("app/lib", os.path.join(self.dir, "link"))
+                got = self.same(script, cwd=os.path.join(self.dir, place))
+                self.assertIn("far from ", got.out)
+
     def test_errors_have_their_places(self):
         self.write(
             "main.luau",

@@ -24,9 +24,13 @@ class Refused(program.ProgramTest):
         self.check(self.run_program("repl"), code=2, err="kahu: a session needs a terminal\n")
 
     def test_a_session_takes_no_script(self):
-        err = "kahu: a session takes options only\nTry 'kahu --help'.\n"
+        err = "kahu: a session takes options only\nTry 'kahu repl --help'.\n"
         self.check(self.run_program("repl", "x.luau"), code=2, err=err)
         self.check(self.run_program("repl", "-e", "x"), code=2, err=err)
+
+    def test_mistakes_in_its_options(self):
+        err = "kahu: -O takes 0, 1 or 2, not '3'\nTry 'kahu repl --help'.\n"
+        self.check(self.run_program("repl", "-O3"), code=2, err=err)
 
     @unittest.skipIf(HAS_REPL, "built with libedit")
     def test_what_is_missing_is_said(self):
@@ -250,6 +254,7 @@ class Interrupts(Session):
             "while true do pcall(function() while true do end end) end",
             "coroutine.wrap(function() while true do end end)()",
             "while true do task.spawn(function() while true do end end) end",
+            "do task.defer(function() while true do end end) end",
         ):
             shell.type(f"print('runs') {line}\r")
             shell.expect("\nruns\r\n")
@@ -257,6 +262,37 @@ class Interrupts(Session):
             self.assertIn("interrupted", shell.expect("\n> "))
         self.assertEqual(self.run_line(shell, "1"), "1\n")
         self.leave(shell)
+
+    def check_whole(self, shell, line, *never):
+        """One interrupt of the line gives back a prompt that takes lines."""
+        shell.type(line + "\r")
+        shell.expect("\nruns\r\n")
+        shell.type(INTERRUPT)
+        shown = shell.expect("\n> ")
+        for text in ("\r\n\r\n", *never):
+            self.assertNotIn(text, shown)
+        self.assertTrue(shown.startswith("^C\r\ninterrupted\r\n"), shown)
+        self.assertEqual(self.run_line(shell, "6 * 7"), "42\n")
+
+    def test_a_line_and_what_it_has_deferred(self):
+        shell = self.open()
+        self.run_line(shell, "function endless() print('ru' .. 'ns') while true do end end")
+        self.run_line(shell, "function dead() print('ne' .. 'ver') while true do end end")
+        for line in (
+            "do task.defer(dead) endless() end",
+            "for i = 1, 3 do task.defer(i == 1 and endless or dead) end",
+            "do task.defer(function() task.defer(dead) endless() end) end",
+            "do task.defer(endless) task.defer(task.defer, dead) end",
+            "do task.defer(endless) task.defer(task.spawn, dead) end",
+        ):
+            self.check_whole(shell, line, "never")
+        self.leave(shell)
+
+    def test_what_is_deferred_once_more_is_the_lines_too(self):
+        shell = self.open()
+        self.run_line(shell, "function endless() print('ru' .. 'ns') while true do end end")
+        self.check_whole(shell, "do task.defer(task.defer, endless) end")
+        self.check_whole(shell, "do task.defer(task.spawn, endless) end")
 
     def test_a_thread_that_runs_while_one_types(self):
         shell = self.open()
@@ -278,6 +314,18 @@ class Interrupts(Session):
         shell.expect("interrupted")
         shell.expect("the other\r\n")
 
+    def test_who_is_due_when_the_line_ends_is_not_ended(self):
+        shell = self.open()
+        self.run_line(shell, "function other() for i = 1, 9 do end print('the ' .. 'other') end")
+        self.run_line(shell, "function later() for i = 1, 9 do end task.defer(other) end")
+        self.run_line(shell, "function due(t) t += os.clock() while os.clock() < t do end end")
+        line = "do task.delay(0.1, later) due(0.2) print('ru' .. 'ns') while true do end end"
+        shell.type(line + "\r")
+        shell.expect("\nruns\r\n")
+        shell.type(INTERRUPT)
+        shell.expect("interrupted")
+        self.assertNotIn("interrupted", shell.expect("the other\r\n"))
+
     def test_by_virtual_time(self):
         shell = self.open("repl", "--virtual-time")
         shell.type("print('runs') while true do task.wait(1) end\r")
@@ -285,6 +333,47 @@ class Interrupts(Session):
         shell.type(INTERRUPT)
         shell.expect("interrupted")
         shell.expect("\n> ")
+
+    def test_by_virtual_time_the_others_wait_for_the_next_line(self):
+        shell = self.open("repl", "--virtual-time")
+        self.run_line(shell, "function endless() while true do task.wait(1) end end")
+        shell.type("do task.spawn(endless) task.spawn(endless) task.delay(1, print, 'runs') end\r")
+        shell.expect("\nruns\r\n")
+        shell.type(INTERRUPT)
+        self.assertIn("interrupted", shell.expect("\n> "))
+        shell.type("'next'\r")
+        shell.expect("\nnext\r\n")
+        shell.type(INTERRUPT)
+        self.assertIn("interrupted", shell.expect("\n> "))
+        self.assertEqual(self.run_line(shell, "1"), "1\n")
+
+    def test_two_in_a_row(self):
+        shell = self.open()
+        shell.type("half" + INTERRUPT + INTERRUPT)
+        shell.expect("\n> ")
+        shell.type("print('runs') while true do end\r")
+        shell.expect("\nruns\r\n")
+        shell.type(INTERRUPT + INTERRUPT)
+        shell.expect("interrupted")
+        shell.expect("\n> ")
+        shell.type("6 * 7\r")
+        shell.expect("\n42\r\n> ")
+        self.leave(shell)
+
+    def test_who_waits_behind_goes_on(self):
+        shell = self.open()
+        # By what no interrupt can meet.
+        self.run_line(shell, "for i = 1, 6000 do task.delay(i / 100, print, 'tick ' .. i) end")
+        for _ in range(3):
+            shell.type("1 +")
+            shell.expect("> 1 +")
+            shell.type(INTERRUPT)
+            shell.expect("\r\n> ")
+        ticks = [int(shell.expect("\r\n").split()[-1]) for _ in range(3) if shell.expect("tick ")]
+        self.assertEqual(ticks, [ticks[0], ticks[0] + 1, ticks[0] + 2])
+        shell.type("'it ' .. 'goes on'\r")
+        shell.expect("it goes on")
+        self.leave(shell)
 
 
 class Ends(Session):
@@ -308,6 +397,12 @@ class Ends(Session):
     def test_what_waits_is_left(self):
         shell = self.open()
         self.run_line(shell, "task.delay(3600, print)")
+        self.leave(shell, 0)
+
+    def test_who_runs_again_and_again_is_left(self):
+        shell = self.open()
+        self.run_line(shell, "task.spawn(function() while true do task.wait(0.001) end end)")
+        self.run_line(shell, "task.spawn(function() while true do task.wait(0) end end)")
         self.leave(shell, 0)
 
     def test_a_stop(self):

@@ -18,7 +18,6 @@ class Places(program.ProgramTest):
         for script, name in (
             ("app/main.luau", "app/lib/one.luau"),
             ("./app/main.luau", "app/lib/one.luau"),
-            ("app/../app/main.luau", "app/../app/lib/one.luau"),
             (os.path.join(self.dir, "app/main.luau"), os.path.join(self.dir, "app/lib/one.luau")),
         ):
             self.check(self.run_program(script), out=f"{name}\n")
@@ -60,6 +59,67 @@ class Places(program.ProgramTest):
         self.write("two.luau", "return 2")
         self.check(self.run_program("app.luau"), out="2\n")
 
+    def test_what_leads_nowhere_is_left_out_of_names(self):
+        self.write("app/deep/sub/file", "")
+        for script in (
+            "app/../app/main.luau",
+            "app/./main.luau",
+            "././app//.//main.luau",
+            "app/deep/../main.luau",
+            "app/deep/sub/../../main.luau",
+            "app/deep/sub/../.././deep/../main.luau",
+        ):
+            self.check(self.run_program(script), out="app/lib/one.luau\n")
+        script = f"/../{self.dir}/.//app/deep/../main.luau"
+        one = os.path.join(self.dir, "app/lib/one.luau")
+        self.check(self.run_program(script), out=f"{one}\n")
+
+    def test_a_step_up_is_one_from_where_the_script_is(self):
+        self.write("lib/x.luau", "return 'x of ' .. debug.info(1, 's')")
+        self.write("app/up.luau", "print(require('../lib/x'))")
+        self.write("app/sub/up.luau", "print(require('../../lib/x'))")
+        self.write("app/sub/init.luau", "print(require('../lib/x'))")
+        for cwd, script, name in (
+            ("app", "../app/./up.luau", "../lib/x.luau"),
+            ("app", ".././app//up.luau", "../lib/x.luau"),
+            ("app", "./up.luau", "../lib/x.luau"),
+            ("app", "sub/../up.luau", "../lib/x.luau"),
+            ("app", "sub/.././up.luau", "../lib/x.luau"),
+            ("app", "./sub/./up.luau", "../lib/x.luau"),
+            ("app", "sub/.", "../lib/x.luau"),
+            ("app", "sub/./", "../lib/x.luau"),
+            ("app", "sub//init.luau", "../lib/x.luau"),
+            ("app/sub", "../../app/./sub/../up.luau", "../../lib/x.luau"),
+            ("app/sub", ".././sub/./up.luau", "../../lib/x.luau"),
+            ("app/sub", ".././sub", "../../lib/x.luau"),
+            (".", "app/./up.luau", "lib/x.luau"),
+            (".", "app/sub/./../up.luau", "lib/x.luau"),
+            (".", "app/sub/../sub/up.luau", "lib/x.luau"),
+            (".", "lib/../app/sub/", "lib/x.luau"),
+        ):
+            with self.subTest(cwd=cwd, script=script):
+                result = self.run_program(script, cwd=os.path.join(self.dir, cwd))
+                self.check(result, out=f"x of {name}\n")
+
+    def test_what_is_beside_a_link_is_beside_it(self):
+        self.write("far/away/app/up.luau", "print(require('../x'))")
+        self.write("far/away/app/sub/file", "")
+        self.write("far/away/main.luau", "print(require('./x'), require('../x'))")
+        self.write("far/away/x.luau", "return 'away'")
+        self.write("far/x.luau", "return 'far'")
+        self.write("near/x.luau", "return 'near'")
+        self.write("x.luau", "return 'here'")
+        os.symlink("../far/away/app", os.path.join(self.dir, "near/link"))
+        for script in ("near/link/up.luau", "near/link/sub/../up.luau", "near/link/./up.luau"):
+            self.check(self.run_program(script), out="near\n")
+        # Above a link is what is above where it leads to, as the system has it.
+        self.check(self.run_program("near/link/../main.luau"), out="away\tfar\n")
+        self.check(self.run_program("near/link/.././main.luau"), out="away\tfar\n")
+        self.check(self.run_program("near/link/../../away/main.luau"), out="away\tfar\n")
+        # A link to a file is where the link is.
+        os.symlink("../far/away/main.luau", os.path.join(self.dir, "near/main.luau"))
+        self.check(self.run_program("near/main.luau"), out="near\there\n")
+
     def test_links_lead_to_one_module(self):
         os.symlink("lib", os.path.join(self.dir, "app/link"))
         self.write("app/lib/one.luau", "print('runs') return {}")
@@ -91,6 +151,13 @@ class Directories(program.ProgramTest):
         )
         self.write("app/main.luau", "print(require('@abs/one'), require('@lib/one'))")
         self.check(self.run_program("app/main.luau"), out=f"{one}\t{one}\n")
+
+    def test_an_alias_with_what_leads_nowhere(self):
+        self.write("lib/one.luau", "return require('../two')")
+        self.write("two.luau", "return 2")
+        for path in ("/lib", "/lib/.", "//lib//", "/lib/../lib", "/./lib/./"):
+            self.write(".luaurc", '{"aliases": {"lib": "%s%s"}}' % (self.dir, path))
+            self.check(self.run_program("-e", "print(require('@lib/one'))"), out="2\n")
 
     def test_an_alias_that_names_a_file(self):
         self.write("lib/one.luau", "return 1")
