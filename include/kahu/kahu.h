@@ -78,7 +78,7 @@ KAHU_API int kahu_version(void);
 /* 2. Status codes                                                          */
 /* ======================================================================== */
 
-/* Numbers are ABI: append only. Two or three expected codes per function. */
+/** Numbers are ABI: append only. Two or three expected codes per function. */
 #define KAHU_STATUS_MAP(XX)                                                    \
     XX(EINVAL, -1, "invalid argument")                                         \
     XX(ENOMEM, -2, "not enough memory")                                        \
@@ -95,6 +95,7 @@ KAHU_API int kahu_version(void);
     XX(ETHREADS, -13, "thread limit reached")                                  \
     XX(EUSER, -100, "never made by kahu; callbacks may return it")
 
+/** What came of a call; KAHU_STATUS_MAP has the words. */
 typedef enum kahu_status {
     KAHU_OK = 0,
 #define XX(name, value, text) KAHU_##name = (value),
