@@ -117,6 +117,13 @@ class Site(unittest.TestCase):
                       '<span class="comment">-- end</span>',
                       self.made("docs/guide/first.md", page))
 
+    def test_a_comment_of_two_lines_is_coloured_in_both(self):
+        page = "# First\n\n```luau\n--[[ one\ntwo ]]\n```\n"
+        made = self.made("docs/guide/first.md", page)
+        for line in ("--[[ one", "two ]]"):
+            self.assertIn(f'<div class="line"><span class="comment">{line}</span></div>',
+                          made)
+
     def test_lines_stay_in_their_places(self):
         page = "# First\n\n![two\nlines](../../bench/README.md)\n\n[x](README.md)\n"
         made = self.made("docs/guide/first.md", page).split("\n")
