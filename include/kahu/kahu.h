@@ -815,6 +815,7 @@ KAHU_API kahu_status kahu_post(kahu_sched *s, kahu_call_fn fn, void *ud,
  *         KAHU_EDEADLOCK  the owner of s waits, itself or by others, in a
  *                         kahu_call() to a scheduler this OS thread owns
  *         KAHU_ECLOSED    s was closed or cleared before it ran
+ *         KAHU_ENOMEM     called in a hook whose stack is full: it did not run
  *         KAHU_EINVAL     fn is NULL
  *
  * Thread: any. Since 0.1.
@@ -879,9 +880,9 @@ typedef struct kahu_hooks {
     bool user_resumes;
     /**
      * Each wake and each resume of the scheduler's as it happens, for traces
-     * and profilers; resumes nest. It is called in the midst of things, as it
-     * is, so that it costs little: it may look, at co too, but must not raise,
-     * nor change anything of the VM's or the scheduler's.
+     * and profilers; resumes nest, and one under way when the hook is added or
+     * removed has one end only. Called in the midst of things, so that it costs
+     * little: it may look, at co too, but not raise or change anything.
      */
     void (*on_event)(void *ud, const kahu_event *e);
 } kahu_hooks;

@@ -11,18 +11,18 @@
 
 /* Room for n values where they are kept, and where they are told. */
 static bool feedback_has_room(kahu_sched *s, int n) {
-    return lua_checkstack(s->work, n + LUA_MINSTACK) &&
+    return lua_checkstack(s->told, n + LUA_MINSTACK) &&
            lua_checkstack(s->caller, n + 2 * LUA_MINSTACK);
 }
 
-/* Moves what is on co's stack to the work thread. What there is no room for is
+/* Moves what is on co's stack away. What there is no room for is
  * not told; it stays for a resume of somebody else's. */
 static void feedback_take(kahu_sched *s, lua_State *co,
                           struct kahu__told *told) {
     int n = lua_gettop(co);
 
     if (feedback_has_room(s, n)) {
-        lua_xmove(co, s->work, n);
+        lua_xmove(co, s->told, n);
         told->feedback.nvalues = n;
     } else if (told->feedback.cause != KAHU_BY_USER) {
         lua_settop(co, 0);
@@ -38,14 +38,16 @@ static void feedback_put(kahu_sched *s, lua_State *co,
     }
     if (told->feedback.nvalues == 0)
         return;
-    lua_settop(s->work, told->first + told->feedback.nvalues - 1);
-    lua_xmove(s->work, co, told->feedback.nvalues);
+    lua_settop(s->told, told->first + told->feedback.nvalues - 1);
+    lua_xmove(s->told, co, told->feedback.nvalues);
 }
 
 /* An error value stays where it is: the frames below it are still of use. */
 static void feedback_copy_error(kahu_sched *s, lua_State *co,
                                 struct kahu__told *told) {
-    lua_xpush(co, s->work, -1);
+    if (!lua_checkstack(s->told, 1))
+        return;
+    lua_xpush(co, s->told, -1);
     told->feedback.nvalues = 1;
 }
 
@@ -55,7 +57,7 @@ static void feedback_put_error(lua_State *co, const struct kahu__told *told) {
     int status = lua_status(co);
     bool failed = status != LUA_OK && status != LUA_YIELD;
 
-    if (told->feedback.cause == KAHU_BY_USER &&
+    if (told->feedback.cause == KAHU_BY_USER && told->feedback.nvalues > 0 &&
         (!failed || lua_gettop(co) == 0) && lua_checkstack(co, 1))
         lua_xpush(told->values, co, told->first);
 }
@@ -91,11 +93,12 @@ static bool feedback_wanted(const kahu_sched *s, const lua_State *co,
 
 void kahu__feedback(kahu_sched *s, lua_State *co, kahu_cause cause,
                     kahu_outcome outcome) {
-    int top = lua_gettop(s->work);
+    int text = lua_gettop(s->work);
+    int top = lua_gettop(s->told);
     struct kahu__text traceback;
     struct kahu__told told = {
         .feedback = {.co = co, .cause = cause, .outcome = outcome},
-        .values = s->work,
+        .values = s->told,
         .first = top + 1,
     };
 
@@ -114,5 +117,6 @@ void kahu__feedback(kahu_sched *s, lua_State *co, kahu_cause cause,
         feedback_tell(s, &told);
         feedback_put(s, co, &told);
     }
-    lua_settop(s->work, top);
+    lua_settop(s->told, top);
+    lua_settop(s->work, text);
 }

@@ -98,16 +98,20 @@ kahu_status kahu_remove_hooks(kahu_sched *s, const kahu_hooks *hooks) {
 /* Calling                                                                  */
 /* ------------------------------------------------------------------------ */
 
+static void hooks_write_error(const char *text) {
+    fprintf(stderr, "error in a hook: %s\n",
+            text != NULL ? text : "(error object is not a string)");
+}
+
+/* A hook that calls back may have filled its stack. */
 void kahu__hooks_call(kahu_sched *s, int (*fn)(lua_State *L, void *ud),
                       void *ud) {
     int top = lua_gettop(s->caller);
-    const char *text;
 
-    if (kahu__protect(s, s->caller, fn, ud) != LUA_OK) {
-        text = lua_tostring(s->caller, -1);
-        fprintf(stderr, "error in a hook: %s\n",
-                text != NULL ? text : "(error object is not a string)");
-    }
+    if (!lua_checkstack(s->caller, LUA_MINSTACK))
+        hooks_write_error("not enough memory");
+    else if (kahu__protect(s, s->caller, fn, ud) != LUA_OK)
+        hooks_write_error(lua_tostring(s->caller, -1));
     lua_settop(s->caller, top);
 }
 

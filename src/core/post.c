@@ -107,10 +107,10 @@ static int post_call(lua_State *L, void *ud) {
     return 0;
 }
 
-/* The error a call raised is told like that of a thread. */
+/* The error a call raised is told like that of a thread; leaves its text on the
+ * work thread. */
 static void post_report(kahu_sched *s, lua_State *L) {
     struct kahu__text traceback;
-    int top = lua_gettop(s->work);
     struct kahu__told told = {
         .feedback = {.co = L,
                      .cause = KAHU_BY_SPAWN,
@@ -120,16 +120,21 @@ static void post_report(kahu_sched *s, lua_State *L) {
     };
 
     kahu__report(s, &told);
-    lua_settop(s->work, top);
 }
 
-/* On the caller thread; false when it raised an error. */
-static bool post_protected(kahu_sched *s, const struct post *p) {
+/* On the caller thread; false when it raised an error. told and work: how much
+ * is on these threads now. */
+static bool post_protected(kahu_sched *s, const struct post *p, int told,
+                           int work) {
     struct post_run run = {p, false};
     int top = lua_gettop(s->caller);
 
-    if (kahu__protect(s, s->caller, post_call, &run) != LUA_OK)
+    if (kahu__protect(s, s->caller, post_call, &run) != LUA_OK) {
+        lua_settop(s->told, told);
+        lua_settop(s->work, work);
         post_report(s, s->caller);
+        lua_settop(s->work, work);
+    }
     lua_settop(s->caller, top);
     return run.done;
 }
@@ -182,7 +187,7 @@ static void post_end(kahu_sched *s, struct post *p, kahu_status answer) {
 
 void kahu__post_run(kahu_sched *s, struct kahu__op *op) {
     struct post *p = post_of(op);
-    bool good = post_protected(s, p);
+    bool good = post_protected(s, p, 0, 0);
 
     post_end(s, p, good ? KAHU_OK : KAHU_ERAISED);
 }
@@ -263,8 +268,10 @@ static kahu_status call_inline(kahu_sched *s, const struct post *p) {
 
     if (s->closing)
         return KAHU_ECLOSED;
+    if (!lua_checkstack(s->caller, LUA_MINSTACK))
+        return KAHU_ENOMEM;
     kahu__enter(s);
-    good = post_protected(s, p);
+    good = post_protected(s, p, lua_gettop(s->told), lua_gettop(s->work));
     kahu__leave(s);
     return good ? KAHU_OK : KAHU_ERAISED;
 }

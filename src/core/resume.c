@@ -213,7 +213,7 @@ void kahu__resume_wake(kahu_sched *s, const struct kahu__wake *w, int nargs) {
 
 void kahu__resume_to_fail(kahu_sched *s, lua_State *co) {
     kahu__push_no_memory(s, co);
-    (void)resume_run(s, co, NULL, -1);
+    (void)lua_resumeerror(co, NULL);
 }
 
 void kahu__resumed_by_user(kahu_sched *s, lua_State *co) {

@@ -16,7 +16,7 @@
  *
  *   -> waiting   [kahu__defer, kahu__delay, kahu__wait, kahu_op_begin]
  *   -> due       [kahu__flush, kahu__timer_collect, kahu__op_collect]
- *   -> running   [kahu__resume, kahu__resume_error]
+ *   -> running   [kahu__resume, kahu__resume_wake]
  *   -> parked    [kahu__park]      -> due again [kahu__park_retry]
  *   -> dead      [the VM, kahu__cancel_now]
  *
@@ -66,10 +66,18 @@ static int sched_protected(lua_State *L) {
 int kahu__protect(kahu_sched *s, lua_State *L,
                   int (*fn)(lua_State *L, void *ud), void *ud) {
     struct protected_call call = {fn, ud};
+    unsigned depth = s->depth;
+    uint32_t walks = s->hook_walks;
+    int status;
 
     lua_getref(L, s->protect_ref);
     lua_pushlightuserdata(L, &call);
-    return lua_pcall(L, 1, LUA_MULTRET, 0);
+    status = lua_pcall(L, 1, LUA_MULTRET, 0);
+    if (status != LUA_OK) {
+        s->depth = depth;
+        s->hook_walks = walks;
+    }
+    return status;
 }
 
 void kahu__push_no_memory(const kahu_sched *s, lua_State *co) {
@@ -176,6 +184,7 @@ static int sched_open(lua_State *L) {
     kahu_sched *s = lua_tolightuserdata(L, 1);
 
     s->work = sched_new_thread(L, &s->work_ref);
+    s->told = sched_new_thread(L, &s->told_ref);
     s->caller = sched_new_thread(L, &s->caller_ref);
     s->keep = sched_new_thread(L, &s->keep_ref);
     lua_pushcfunction(L, sched_protected, "protect");
@@ -206,6 +215,7 @@ static bool sched_enter_vm(kahu_sched *s, lua_State *L) {
     lua_unref(L, s->protect_ref);
     lua_unref(L, s->keep_ref);
     lua_unref(L, s->caller_ref);
+    lua_unref(L, s->told_ref);
     lua_unref(L, s->work_ref);
     return false;
 }
@@ -379,6 +389,7 @@ static void sched_destroy(kahu_sched *s) {
     lua_unref(s->main, s->protect_ref);
     lua_unref(s->main, s->keep_ref);
     lua_unref(s->main, s->caller_ref);
+    lua_unref(s->main, s->told_ref);
     lua_unref(s->main, s->work_ref);
     sched_free_memory(s);
     if (driver.release != NULL)

@@ -162,15 +162,20 @@ struct kahu__box {
 
 struct kahu_sched {
     lua_State *main;
-    /* Three hidden threads, never resumed. `work` is where values are moved and
+    /* Four hidden threads, never resumed. `work` is where a value or two is
      * kept for a while; no code that a script can reach runs on it, so that no
-     * script ever gets hold of it. `caller` is where hooks and providers run;
-     * between their calls it is empty, and so looks dead to whoever has it. On
-     * `keep` stand the tables of the pools, with KAHU__KEEP_ROOM above them. */
+     * script ever gets hold of it. On `told` lie the values of threads whose
+     * hooks are being called: as many as they like, so they have no place on
+     * `work`, whose room is not to depend on the memory there is. `caller` is
+     * where hooks and providers run; between their calls it is empty, and so
+     * looks dead to whoever has it. On `keep` stand the tables of the pools,
+     * with KAHU__KEEP_ROOM above them; its stack gets larger, never smaller. */
     lua_State *work;
+    lua_State *told;
     lua_State *caller;
     lua_State *keep;
     int work_ref;
+    int told_ref;
     int caller_ref;
     int keep_ref;
     int keep_free;     /* a place on it that a table has left; 0 for none */
@@ -361,7 +366,10 @@ void kahu__leave(kahu_sched *s);
 void kahu__unlink_all(kahu_sched *s);
 
 /* Calls fn on L, one of the hidden threads, protected. LUA_OK with what fn
- * returned on L's stack, or a status with the error value there. */
+ * returned on L's stack, or a status with the error value there. An error may
+ * come through calls of ours, when memory is out and there are many inside each
+ * other: those are over then, but for what they have left on `work` and `told`,
+ * which is for whoever called this to clear. */
 int kahu__protect(kahu_sched *s, lua_State *L,
                   int (*fn)(lua_State *L, void *ud), void *ud);
 

@@ -285,12 +285,21 @@ void kahu__track_yielded(kahu_sched *s, lua_State *co) {
     r->unseen = false;
 }
 
+/* Of a thread that a walk has come to. */
+static const struct track *track_walked(const kahu_sched *s,
+                                        const lua_State *co) {
+    const struct track *r = track_find(s, co);
+
+    kahu__assume(r != NULL);
+    return r;
+}
+
 bool kahu__track_met(const kahu_sched *s, const lua_State *co) {
-    return track_find(s, co)->met;
+    return track_walked(s, co)->met;
 }
 
 bool kahu__track_saw_yield(const kahu_sched *s, const lua_State *co) {
-    return !track_find(s, co)->unseen;
+    return !track_walked(s, co)->unseen;
 }
 
 /* ------------------------------------------------------------------------ */

@@ -688,6 +688,84 @@ static void an_end_without_memory(void **state) {
     }
 }
 
+/* ------------------------------------------------------------------------ */
+/* Hooks inside each other                                                  */
+/* ------------------------------------------------------------------------ */
+
+#define VICTIMS 40
+
+static lua_State *victims[VICTIMS];
+static int victims_ended;
+static bool fill;
+
+static void never(void *ud, lua_State *L) {
+    (void)ud;
+    (void)L;
+    fail();
+}
+
+/* Each end cancels the next one; some fill their stack before. */
+static void cancel_next(void *ud, lua_State *L, lua_State *co,
+                        kahu_outcome outcome, int nresults) {
+    (void)ud;
+    (void)co;
+    (void)outcome;
+    (void)nresults;
+    pool.until = 0;
+    pool.failures = 1000000;
+    if (victims_ended == VICTIMS)
+        return;
+    while (fill && lua_checkstack(L, 1))
+        lua_pushnil(L);
+    if (fill)
+        assert_int_equal(kahu_call(scene.h.s, never, NULL), KAHU_ENOMEM);
+    assert_int_equal(kahu_cancel(scene.h.s, victims[victims_ended++]), KAHU_OK);
+}
+
+static void load_victims(void) {
+    victims_ended = 0;
+    for (int i = 0; i < VICTIMS; i++)
+        victims[i] = host_run(&scene.h, "task.wait(1e6)");
+}
+
+/* The first of them returns n values, under which the others end. Those that
+ * no memory was left to tell of are ended all the same. */
+static void end_inside_each_other(int n) {
+    const kahu_hooks hooks = {.size = sizeof(hooks), .on_end = cancel_next};
+    lua_State *first;
+    size_t waiting;
+
+    scene_open();
+    waiting = kahu_count_all(scene.h.s);
+    load_victims();
+    first = host_load(&scene.h, "return table.unpack({}, 1, ...)");
+    lua_pushinteger(first, n);
+    assert_int_equal(kahu_add_hooks(scene.h.s, &hooks), KAHU_OK);
+    assert_int_equal(kahu_spawn(scene.h.s, first, NULL, 1), KAHU_OK);
+    pool.until = -1;
+
+    assert_false(kahu_is_running(scene.h.s));
+    kahu__verify(scene.h.s);
+    assert_true(victims_ended > 0);
+    for (int i = 0; i < victims_ended; i++)
+        assert_true(kahu__is_dead(scene.h.L, victims[i]));
+    assert_int_equal(kahu_count_all(scene.h.s),
+                     waiting + (size_t)(VICTIMS - victims_ended));
+    assert_int_equal(kahu_defer(scene.h.s, scene.co[0], 0), KAHU_OK);
+    assert_int_equal(kahu_step(scene.h.s), 1);
+    scene_close();
+}
+
+static void hooks_inside_each_other(void **state) {
+    static const int counts[] = {0, 500, 1000, 1036, 1040, 2000, 7900};
+
+    (void)state;
+    for (int i = 0; i < 14; i++) {
+        fill = i % 2 == 0;
+        end_inside_each_other(counts[i / 2]);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(watches),
@@ -703,6 +781,7 @@ int main(void) {
         cmocka_unit_test(labels),
         cmocka_unit_test(threads_that_are_met),
         cmocka_unit_test(an_end_without_memory),
+        cmocka_unit_test(hooks_inside_each_other),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
