@@ -489,8 +489,7 @@ KAHU_API void kahu_clear(kahu_sched *s);
  */
 KAHU_API void kahu_ref(kahu_sched *s);
 
-/** Takes one kahu_ref() back; KAHU_ESTATE without one. Thread: loop.
- * Since 0.1. */
+/** Takes one kahu_ref() back; KAHU_ESTATE: none. Thread: loop. Since 0.1. */
 KAHU_API kahu_status kahu_unref(kahu_sched *s);
 
 /** What a scheduler is doing, or would be if stepped now. */
