@@ -34,6 +34,11 @@ bench-instructions: all ## count instructions of base and core, compare
 	cmake --build $(BUILD) --target kahu-micro
 	bench/instructions $(BUILD)
 
+.PHONY: docs
+docs: ## install what is missing, make the site of all documentation
+	@tools/install_deps docs
+	tools/make_site
+
 install: all ## install the program and the library under PREFIX=/usr/local
 	cmake --install $(BUILD) --prefix $(PREFIX)
 

@@ -59,19 +59,10 @@ def result_name(options):
 
 def write_files(options, session, rows, verdicts, seconds):
     options.results.mkdir(parents=True, exist_ok=True)
-    stem = options.results / result_name(options)
-    report.write_json(stem.with_suffix(".json"),
-                      report.circumstances(session, ROOT, seconds), rows,
+    path = options.results / (result_name(options) + ".json")
+    report.write_json(path, report.circumstances(session, ROOT, seconds), rows,
                       verdicts)
-    print(chart.write_chart(stem.with_suffix(".svg"), rows,
-                            caption(session)))
-
-
-def caption(session):
-    peers = [f"{c.name} {c.version or 'absent'}"
-             for c in session.contenders.values() if not c.ours]
-    return (f"{report.processor()}; medians of {session.rounds} runs; "
-            f"peers: {', '.join(peers)}")
+    print("\n".join(chart.draw(path, result_name(options) == "full")))
 
 
 def main(argv=None):

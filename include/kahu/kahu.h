@@ -78,7 +78,7 @@ KAHU_API int kahu_version(void);
 /* 2. Status codes                                                          */
 /* ======================================================================== */
 
-/* Numbers are ABI: append only. Two or three expected codes per function. */
+/** Numbers are ABI: append only. Two or three expected codes per function. */
 #define KAHU_STATUS_MAP(XX)                                                    \
     XX(EINVAL, -1, "invalid argument")                                         \
     XX(ENOMEM, -2, "not enough memory")                                        \
@@ -95,6 +95,7 @@ KAHU_API int kahu_version(void);
     XX(ETHREADS, -13, "thread limit reached")                                  \
     XX(EUSER, -100, "never made by kahu; callbacks may return it")
 
+/** What came of a call; KAHU_STATUS_MAP has the words. */
 typedef enum kahu_status {
     KAHU_OK = 0,
 #define XX(name, value, text) KAHU_##name = (value),
@@ -488,8 +489,7 @@ KAHU_API void kahu_clear(kahu_sched *s);
  */
 KAHU_API void kahu_ref(kahu_sched *s);
 
-/** Takes one kahu_ref() back; KAHU_ESTATE without one. Thread: loop.
- * Since 0.1. */
+/** Takes one kahu_ref() back; KAHU_ESTATE: none. Thread: loop. Since 0.1. */
 KAHU_API kahu_status kahu_unref(kahu_sched *s);
 
 /** What a scheduler is doing, or would be if stepped now. */

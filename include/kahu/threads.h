@@ -165,6 +165,7 @@ typedef enum kahu_thread_state {
     KAHU_THREAD_DEAD     /**< ended */
 } kahu_thread_state;
 
+/** Room for a file and a line, cut when they are longer. */
 #define KAHU_WHERE_SIZE 128
 
 /** A tracked thread; append-only. The pointers are lent for the call. */
