@@ -2,6 +2,7 @@
 #include "births.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* The VM gives its callback no pointer of ours. NULL: nobody wants to know. */
 static struct births *births_current;
@@ -70,18 +71,30 @@ static uint32_t births_text(struct births *b, const char *name) {
     return stacks_frame(b->stacks, &frame);
 }
 
+/* A frame for the line; that of the birth before, if it is the same. */
+static uint32_t births_line(struct births *b, const lua_Debug *ar) {
+    const struct stacks_frame *last = &b->stacks->frames[b->last_frame];
+    struct stacks_frame frame = {.thread = true, .name = "thread started at"};
+    uint32_t number;
+
+    if (last->line == ar->currentline && strcmp(last->file, ar->short_src) == 0)
+        return b->last_frame;
+    frame.file = ar->short_src;
+    frame.line = ar->currentline;
+    number = stacks_frame(b->stacks, &frame);
+    if (number != STACKS_NONE)
+        b->last_frame = number;
+    return number;
+}
+
 /* The innermost line of Luau code of whoever makes it. The program's own
  * thread, which comes first, is made by none. */
 static uint32_t births_frame(struct births *b, lua_State *maker) {
-    struct stacks_frame frame = {.thread = true, .name = "thread started at"};
     lua_Debug ar;
 
     for (int level = 0; lua_getinfo(maker, level, "sl", &ar); level++)
-        if (ar.currentline > 0) {
-            frame.file = ar.short_src;
-            frame.line = ar.currentline;
-            return stacks_frame(b->stacks, &frame);
-        }
+        if (ar.currentline > 0)
+            return births_line(b, &ar);
     return b->last_id == 1 ? births_text(b, "main thread") : b->unknown.frame;
 }
 
@@ -114,6 +127,7 @@ const struct birth *births_find(const struct births *b, const lua_State *co) {
 bool births_open(struct births *b, struct stacks *stacks, lua_State *L) {
     *b = (struct births){.stacks = stacks};
     b->unknown.frame = births_text(b, "kahu");
+    b->last_frame = b->unknown.frame; /* has no line */
     if (b->unknown.frame == STACKS_NONE || !births_grow(b))
         return false;
     births_current = b;

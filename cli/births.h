@@ -27,6 +27,7 @@ struct births {
     size_t capacity;     /* 0, or a power of 2 */
     size_t count;
     uint64_t last_id;
+    uint32_t last_frame;  /* of the one before, which is often the same */
     struct birth unknown; /* of threads from before, and when memory is out */
 };
 

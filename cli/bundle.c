@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "report.h"
+#include "texts.h"
 
 /* ------------------------------------------------------------------------ */
 /* The program                                                              */
@@ -120,6 +121,14 @@ static void *read_array(struct bundle_reader *r, uint32_t *count, size_t size) {
     return array;
 }
 
+static struct bundle_unit read_unit(struct bundle_reader *r) {
+    struct bundle_unit unit;
+
+    unit.bytes = read_text(r);
+    unit.source = read_text(r);
+    return unit;
+}
+
 static void read_files(struct bundle_reader *r, struct bundle *b) {
     b->files = read_array(r, &b->files_count, sizeof(*b->files));
     for (uint32_t i = 0; i < b->files_count; i++) {
@@ -137,7 +146,7 @@ static void read_bundle(struct bundle_reader *r, struct bundle *b) {
     b->chunkname = read_text(r).bytes;
     b->units = read_array(r, &b->units_count, sizeof(*b->units));
     for (uint32_t i = 0; i < b->units_count; i++)
-        b->units[i] = read_text(r);
+        b->units[i] = read_unit(r);
     read_files(r, b);
     if (b->units_count == 0 || r->left != 0)
         r->wrong = true;
@@ -277,13 +286,44 @@ bool bundle_has_dir(const struct bundle *b, const char *dir) {
     return false;
 }
 
-char *bundle_read(const struct bundle *b, uint32_t unit, size_t *size) {
-    const struct bundle_text *text = &b->units[unit];
+/* From malloc; NULL when memory is out. */
+static char *bundle_copy(const struct bundle_text *text) {
     char *copy = malloc((size_t)text->size + 1);
 
-    if (copy == NULL)
-        return NULL;
-    memcpy(copy, text->bytes, (size_t)text->size + 1);
-    *size = text->size;
+    if (copy != NULL)
+        memcpy(copy, text->bytes, (size_t)text->size + 1);
     return copy;
+}
+
+char *bundle_read(const struct bundle *b, uint32_t unit, size_t *size) {
+    *size = b->units[unit].bytes.size;
+    return bundle_copy(&b->units[unit].bytes);
+}
+
+/* ------------------------------------------------------------------------ */
+/* Sources                                                                  */
+/* ------------------------------------------------------------------------ */
+
+/* Without memory for it there is a line less in a message. */
+static void keep_source(const struct bundle *b, uint32_t unit,
+                        const char *chunkname) {
+    const struct bundle_text *text = &b->units[unit].source;
+    struct source source;
+
+    if (text->size == 0)
+        return;
+    source.text = bundle_copy(text);
+    source.size = text->size;
+    if (source.text != NULL)
+        texts_keep(chunkname, &source);
+}
+
+void bundle_keep_sources(const struct bundle *b) {
+    char chunkname[BUNDLE_PATH + 1];
+
+    keep_source(b, 0, b->chunkname);
+    for (uint32_t i = 0; i < b->files_count; i++) {
+        snprintf(chunkname, sizeof(chunkname), "@%s", b->files[i].name);
+        keep_source(b, b->files[i].unit, chunkname);
+    }
 }

@@ -13,8 +13,9 @@
  *
  *   count, texts        options the script is run with
  *   text                what the script's chunk is called
- *   count, texts        units: bytecode, or the text of a configuration file;
- *                       the first is the script
+ *   count, (text, text) units: bytecode and its source, which is empty without
+ *                       --sources, or a configuration file and nothing; the
+ *                       first is the script
  *   count, (text, unit) files: a name as require finds it, and what it holds
  *
  * and is trusted like the program it is part of: the sum in the trailer finds
@@ -29,13 +30,18 @@
 #include <stdio.h>
 
 #define BUNDLE_MAGIC "\x1BkahuBDL" /* 8 bytes */
-#define BUNDLE_FORMAT 1U
+#define BUNDLE_FORMAT 2U
 #define BUNDLE_TRAILER 32 /* magic, format, 0, size of the bundle, its sum */
 #define BUNDLE_MARK 32
 
 struct bundle_text {
     char *bytes; /* ends in a zero, which size does not count */
     uint32_t size;
+};
+
+struct bundle_unit {
+    struct bundle_text bytes;
+    struct bundle_text source; /* empty when it was not asked for */
 };
 
 struct bundle_file {
@@ -49,7 +55,7 @@ struct bundle {
     char **options; /* whoever parses them may want to write */
     const char *chunkname;
     uint32_t units_count;
-    struct bundle_text *units;
+    struct bundle_unit *units;
     uint32_t files_count;
     struct bundle_file *files;
 };
@@ -85,5 +91,8 @@ bool bundle_has_dir(const struct bundle *b, const char *dir);
 
 /* A copy of a unit, from malloc; NULL when memory is out. */
 char *bundle_read(const struct bundle *b, uint32_t unit, size_t *size);
+
+/* Gives the sources that are in it to those who show their lines. */
+void bundle_keep_sources(const struct bundle *b);
 
 #endif

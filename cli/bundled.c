@@ -39,6 +39,7 @@ static int bundled_run(const struct bundle *b, int argc, char **argv) {
     if (!options_parse(&o, argc, argv, &code))
         return code;
     o.bundle = b;
+    bundle_keep_sources(b);
     return run_script(&o, &none, b->chunkname);
 }
 

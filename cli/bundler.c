@@ -38,7 +38,7 @@ int64_t bundler_find_unit(const struct bundler *b, const char *real) {
 
 uint32_t bundler_add_unit(struct bundler *b, const char *real, char *bytes,
                           size_t size) {
-    struct bundler_unit unit = {NULL, bytes, size};
+    struct bundler_unit unit = {NULL, bytes, size, {NULL, 0}};
     void *units = b->units;
 
     if (real != NULL) {
@@ -53,6 +53,12 @@ uint32_t bundler_add_unit(struct bundler *b, const char *real, char *bytes,
     b->units = units;
     b->units[b->units_count] = unit;
     return b->units_count++;
+}
+
+void bundler_set_source(struct bundler *b, uint32_t unit,
+                        const struct source *source) {
+    if (unit >= b->units_count || !source_clone(&b->units[unit].source, source))
+        b->failed = true;
 }
 
 bool bundler_has_file(const struct bundler *b, const char *name) {
@@ -80,6 +86,7 @@ void bundler_free(struct bundler *b) {
     for (uint32_t i = 0; i < b->units_count; i++) {
         free(b->units[i].real);
         free(b->units[i].bytes);
+        source_free(&b->units[i].source);
     }
     for (uint32_t i = 0; i < b->files_count; i++)
         free(b->files[i].name);
@@ -118,8 +125,10 @@ static void put_bundle(struct bytes *out, const struct bundler *b,
         put_text(out, run->options[i], strlen(run->options[i]));
     put_text(out, run->chunkname, strlen(run->chunkname));
     put_number(out, b->units_count, 4);
-    for (uint32_t i = 0; i < b->units_count; i++)
+    for (uint32_t i = 0; i < b->units_count; i++) {
         put_text(out, b->units[i].bytes, b->units[i].size);
+        put_text(out, b->units[i].source.text, b->units[i].source.size);
+    }
     put_number(out, b->files_count, 4);
     for (uint32_t i = 0; i < b->files_count; i++) {
         put_text(out, b->files[i].name, strlen(b->files[i].name));

@@ -10,10 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "source.h"
+
 struct bundler_unit {
     char *real; /* the one path of its file; NULL for standard input */
     char *bytes;
     size_t size;
+    struct source source; /* to be in the program, too; or empty */
 };
 
 struct bundler_file {
@@ -42,6 +45,10 @@ int64_t bundler_find_unit(const struct bundler *b, const char *real);
 /* Takes the bytes, from malloc; real may be NULL. The unit's number. */
 uint32_t bundler_add_unit(struct bundler *b, const char *real, char *bytes,
                           size_t size);
+
+/* Copies what the unit was made of. */
+void bundler_set_source(struct bundler *b, uint32_t unit,
+                        const struct source *source);
 
 bool bundler_has_file(const struct bundler *b, const char *name);
 void bundler_add_file(struct bundler *b, const char *name, uint32_t unit);

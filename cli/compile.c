@@ -22,6 +22,8 @@ static const char compile_help[] =
     "      --include PATH     a module that is required by a name made when "
     "it\n"
     "                         runs, or a directory of modules\n"
+    "      --sources          put the sources in, too: errors show their "
+    "lines\n"
     "  -v, --verbose          list the files that are in it\n"
     "  -h, --help             this text\n"
     "\n"
@@ -34,6 +36,7 @@ struct compile {
     const char *output; /* or NULL */
     char **includes;    /* up to a NULL; room for all arguments */
     int includes_count;
+    bool sources;
     bool verbose;
     bool help;
 
@@ -87,6 +90,8 @@ static bool compile_take(struct compile *c, char **argv, int *i,
         c->includes[c->includes_count++] = value;
         return true;
     }
+    if (strcmp(argv[*i], "--sources") == 0)
+        return c->sources = true;
     if (strcmp(argv[*i], "-v") == 0 || strcmp(argv[*i], "--verbose") == 0)
         return c->verbose = true;
     if (strcmp(argv[*i], "-h") == 0 || strcmp(argv[*i], "--help") == 0)
@@ -116,6 +121,9 @@ static bool compile_keep(struct compile *c, const struct options *o) {
 
     if (o->code != NULL)
         return compile_refuse("compile takes a script, not -e", "");
+    if (o->argc > 0 && o->argv[0][0] == '-' && o->argv[0][1] != '\0')
+        return compile_refuse("options of a run stand before the script: ",
+                              o->argv[0]);
     if (o->argc > 0)
         return compile_refuse("compile takes one script, and there is also ",
                               o->argv[0]);
@@ -199,7 +207,7 @@ static void compile_list(const struct bundler *b) {
 static int compile_script(const struct compile *c, const struct options *o,
                           struct script *script, const char *path) {
     struct bundler bundler = {0};
-    const struct gather gather = {o, &bundler, c->includes};
+    const struct gather gather = {o, &bundler, c->includes, c->sources};
     const struct bundler_run run = {c->rest + 1, script->chunkname};
     bool done = gather_script(&gather, script) &&
                 compile_may_write(path, &bundler) &&
@@ -221,6 +229,7 @@ static int compile_sorted(struct compile *c) {
         return code;
     if (!compile_keep(c, &o))
         return EXIT_USAGE;
+    message_set_color(o.color);
     if (!script_read(&script, o.script, &code))
         return code;
     if (!compile_output(c, &script, path)) {

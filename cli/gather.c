@@ -19,9 +19,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "message.h"
 #include "navigation.h"
 #include "report.h"
 #include "requires.h"
+#include "texts.h"
 #include "tidy.h"
 #include "vm.h"
 
@@ -106,10 +108,24 @@ static const char *gather_shown(const struct gathering *a) {
     return a->chunkname + 1;
 }
 
+/* The library's error is on top: one that ends the work, or a warning. Raises.
+ */
+static void gather_unresolved(struct gathering *a,
+                              const struct requires_call *c) {
+    const char *why = lua_tostring(a->L, -1);
+
+    if (c->kind == REQUIRES_GUARDED) {
+        fprintf(stderr, "%s:%u: warning: %s\n", gather_shown(a), c->line, why);
+        return;
+    }
+    lua_pushfstring(a->L, "%s:%d: %s", gather_shown(a), (int)c->line, why);
+    message_error(NULL, NULL, lua_tostring(a->L, -1), "");
+    a->failed = true;
+}
+
 /* What requires_scan() finds. Raises. */
 static void gather_call(void *ud, const struct requires_call *c) {
     struct gathering *a = ud;
-    bool guarded = c->kind == REQUIRES_GUARDED;
 
     if (c->kind == REQUIRES_DYNAMIC) {
         fprintf(stderr,
@@ -118,13 +134,10 @@ static void gather_call(void *ud, const struct requires_call *c) {
                 gather_shown(a), c->line);
         return;
     }
-    if (gather_resolve(a, c) == LUA_OK) {
+    if (gather_resolve(a, c) == LUA_OK)
         gather_add(a, lua_tostring(a->L, -1));
-    } else {
-        fprintf(stderr, "%s:%u: %s%s\n", gather_shown(a), c->line,
-                guarded ? "warning: " : "", lua_tostring(a->L, -1));
-        a->failed |= !guarded;
-    }
+    else
+        gather_unresolved(a, c);
     lua_settop(a->L, 0);
 }
 
@@ -136,10 +149,18 @@ static void gather_call(void *ud, const struct requires_call *c) {
 static void gather_check(struct gathering *a, const char *bytecode,
                          size_t size) {
     if (luau_load(a->L, a->chunkname, bytecode, size, 0) != 0) {
-        fprintf(stderr, "%s\n", lua_tostring(a->L, -1));
+        message_error(NULL, NULL, lua_tostring(a->L, -1), "");
         a->failed = true;
     }
     lua_settop(a->L, 0);
+}
+
+/* A copy for messages about it. */
+static void gather_show(const struct gathering *a) {
+    struct source copy;
+
+    if (source_clone(&copy, &a->source))
+        texts_keep(a->chunkname, &copy);
 }
 
 /* Makes a unit of the source, which is still to be scanned. */
@@ -153,6 +174,8 @@ static uint32_t gather_compile(struct gathering *a, const char *real) {
         return 0;
     }
     unit = bundler_add_unit(a->out, real, bytecode, size);
+    if (a->g->sources && !a->out->failed)
+        bundler_set_source(a->out, unit, &a->source);
     if (!a->out->failed)
         gather_check(a, bytecode, size);
     return unit;
@@ -164,6 +187,7 @@ static uint32_t gather_source(struct gathering *a, const char *real) {
     uint32_t unit = (uint32_t)known;
 
     source_strip(&a->source);
+    gather_show(a);
     if (known < 0)
         unit = gather_compile(a, real);
     /* By whichever name it is found, what it requires is named from there. */

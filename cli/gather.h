@@ -15,6 +15,7 @@ struct gather {
     const struct options *options;
     struct bundler *out;
     char **includes; /* files and directories, up to a NULL */
+    bool sources;    /* are to be in it, too */
 };
 
 /* Compiles all of it into g->out; frees the script's source. False after saying

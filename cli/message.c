@@ -66,7 +66,8 @@ struct message_span {
     size_t length;
 };
 
-/* The quoted name that follows `before` in the message. */
+/* The quoted name that follows `before`, which ends in the quote, in the
+ * message. */
 static struct message_span message_quoted(const char *message,
                                           const char *before) {
     struct message_span none = {NULL, 0};
@@ -76,7 +77,7 @@ static struct message_span message_quoted(const char *message,
     if (from == NULL)
         return none;
     from += strlen(before);
-    end = strchr(from, '\'');
+    end = strchr(from, from[-1]);
     if (end == NULL || end == from)
         return none;
     return (struct message_span){from, (size_t)(end - from)};
@@ -115,6 +116,7 @@ static struct message_span message_named(const char *message,
         {": invalid argument #", " to '"},
         {": missing argument #", " to '"},
         {": Expected ", ", got '"},
+        {"error requiring module ", " module \""},
     };
     struct message_span none = {NULL, 0};
 

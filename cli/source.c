@@ -76,13 +76,23 @@ bool source_read(struct source *out, const char *path,
     return false;
 }
 
-bool source_copy(struct source *out, const char *text) {
-    out->size = strlen(text);
-    out->text = malloc(out->size + 1);
+static bool source_put(struct source *out, const char *text, size_t size) {
+    out->text = malloc(size + 1);
     if (out->text == NULL)
         return false;
-    memcpy(out->text, text, out->size + 1);
+    if (size > 0)
+        memcpy(out->text, text, size);
+    out->text[size] = '\0';
+    out->size = size;
     return true;
+}
+
+bool source_copy(struct source *out, const char *text) {
+    return source_put(out, text, strlen(text));
+}
+
+bool source_clone(struct source *out, const struct source *source) {
+    return source_put(out, source->text, source->size);
 }
 
 void source_free(struct source *s) {

@@ -25,6 +25,7 @@ bool source_read(struct source *out, const char *path,
 
 /* Copies text that is at hand. False when memory is out. */
 bool source_copy(struct source *out, const char *text);
+bool source_clone(struct source *out, const struct source *source);
 
 void source_free(struct source *s);
 

@@ -305,6 +305,10 @@ static bool trace_meet(struct trace *t, lua_State *co, struct trace_who *who) {
     return true;
 }
 
+static uint64_t trace_wake_key(uint64_t wake) {
+    return wake * TRACE_MAP_STEP;
+}
+
 /* Where the arrow comes from: the promise, or whoever does it now. */
 static void trace_set_arrow(struct trace *t, struct trace_slice *slice,
                             const struct trace_slice *outer,
@@ -316,7 +320,7 @@ static void trace_set_arrow(struct trace *t, struct trace_slice *slice,
         slice->from_ns = slice->begin_ns;
         return;
     }
-    entry = trace_map_get(&t->wakes, e->wake);
+    entry = trace_map_get(&t->wakes, trace_wake_key(e->wake));
     if (entry == NULL)
         return;
     slice->from = entry->track;
@@ -381,7 +385,7 @@ static void trace_end(struct trace *t, kahu_outcome outcome) {
  */
 static void trace_made(struct trace *t, uint64_t wake) {
     const struct trace_slice *maker = trace_top(t);
-    struct trace_entry entry = {.key = wake};
+    struct trace_entry entry = {.key = trace_wake_key(wake)};
 
     if (maker == NULL)
         return;
@@ -391,7 +395,7 @@ static void trace_made(struct trace *t, uint64_t wake) {
 }
 
 static void trace_gone(struct trace *t, uint64_t wake) {
-    struct trace_entry *entry = trace_map_get(&t->wakes, wake);
+    struct trace_entry *entry = trace_map_get(&t->wakes, trace_wake_key(wake));
 
     if (entry != NULL)
         trace_map_remove(&t->wakes, entry);

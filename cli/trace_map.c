@@ -2,21 +2,29 @@
 /*
  * trace_map.c - open addressing, next place first; at most half full.
  *
- * The keys are addresses and numbers that follow each other. Multiplied by an
- * odd number near 2^64 over the golden ratio, their upper bits are spread.
+ * Keys that follow each other have places that do, in groups of a few: what
+ * was made together is used together, and then is in the cache. The numbers of
+ * the groups, multiplied by an odd one near 2^64 over the golden ratio, have
+ * their upper bits spread. (Without groups each place is one to be fetched;
+ * with long ones, runs of keys that meet are gone through one by one.)
  */
 #include "trace_map.h"
 
 #include <stdlib.h>
 
 #define TRACE_MAP_BITS 8 /* of the first allocation */
+#define TRACE_MAP_GROUP 8U
 
 static size_t map_mask(const struct trace_map *m) {
     return ((size_t)1 << m->bits) - 1;
 }
 
 static size_t map_home(const struct trace_map *m, uint64_t key) {
-    return (size_t)(key * UINT64_C(0x9E3779B97F4A7C15) >> (64 - m->bits));
+    uint64_t step = key / TRACE_MAP_STEP;
+    uint64_t group = step / TRACE_MAP_GROUP * UINT64_C(0x9E3779B97F4A7C15);
+    size_t first = (size_t)(group >> (64 - m->bits)) & ~(TRACE_MAP_GROUP - 1);
+
+    return first + step % TRACE_MAP_GROUP;
 }
 
 /* The place of the key, or the free one where it would be. */

@@ -9,6 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Keys are neighbours, and best used one after the other, that are about as far
+ * from each other as threads are in memory. Numbers are multiplied by this. */
+#define TRACE_MAP_STEP 128
+
 struct trace_entry {
     uint64_t key;
     uint64_t number; /* the owner's own */

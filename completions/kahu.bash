@@ -7,7 +7,7 @@ _kahu_run_options="-O0 -O1 -O2 -g0 -g1 -g2 --codegen --virtual-time --precise
     --timeout --max-resume --max-threads --max-memory --profile --profile-rate
     --gc-pace --origins --color --stats --trace
     --explain --version -h --help"
-_kahu_compile_options="-o --output --include -v --verbose"
+_kahu_compile_options="-o --output --include --sources -v --verbose"
 _kahu_setup_options="--editor --update --dry-run -h --help"
 _kahu_test_options="--filter --bail --jobs --timeout --stall --real-time
     --virtual-time --allow-leaks --reporter --output --watch -O0 -O1 -O2

@@ -54,6 +54,7 @@ complete -c kahu -s h -l help -d "Help"
 
 complete -c kahu -n $compiles -s o -l output -r -F -d "The program to write"
 complete -c kahu -n $compiles -l include -r -F -d "A module, or a directory of modules"
+complete -c kahu -n $compiles -l sources -d "Put the sources in, too"
 complete -c kahu -n $compiles -s v -l verbose -d "List the files that are in it"
 
 complete -c kahu -n $setups -l editor -x -a "vscode neovim zed" -d "For this editor only"

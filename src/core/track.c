@@ -12,7 +12,6 @@
  *       goes become its parent's.
  */
 #include <lualib.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "../base/common.h"
@@ -68,10 +67,24 @@ static struct track *track_find(const kahu_sched *s, const lua_State *co) {
 /* Where a thread stands                                                    */
 /* ------------------------------------------------------------------------ */
 
+#define WHERE_LINE 16 /* bytes that are left to it */
+
+/* "source:line". The line is what is needed most: it is the source that is cut.
+ * Each thread that is made has one written: hence not by printf. */
 static void where_write(char *out, const lua_Debug *ar, int line) {
-    /* The line is what is needed most: it is the source that is cut. */
-    snprintf(out, KAHU_WHERE_SIZE, "%.*s:%d", KAHU_WHERE_SIZE - 16,
-             ar->short_src, line);
+    char digits[WHERE_LINE];
+    char *first = digits + sizeof(digits);
+    size_t size = strlen(ar->short_src);
+    size_t room = KAHU_WHERE_SIZE - WHERE_LINE;
+
+    *--first = '\0';
+    do
+        *--first = (char)('0' + line % 10);
+    while ((line /= 10) > 0);
+    *--first = ':';
+    size = size < room ? size : room;
+    memcpy(out, ar->short_src, size);
+    memcpy(out + size, first, (size_t)(digits + sizeof(digits) - first));
 }
 
 /* The innermost line of Luau code; false where there is none. */

@@ -41,13 +41,14 @@ class CompileTest(program.ProgramTest):
             process.returncode, program.decode(process.stdout), program.decode(process.stderr)
         )
 
-    def same(self, script, *args, options=(), cwd=None):
+    def same(self, script, *args, options=(), cwd=None, sources=False):
         """The program does what its script does, when no source is left; of that it
-        shows nothing."""
+        shows nothing, unless it has the sources."""
         where = cwd or self.dir
         wanted = self.run_program(*options, script, *args, cwd=where)
         app = os.path.join(self.dir, "moved")
-        self.compile(*options, script, "-o", app, cwd=where)
+        flags = ["--sources"] if sources else []
+        self.compile(*options, *flags, script, "-o", app, cwd=where)
         hidden = self.dir + ".hidden"
         self.addCleanup(lambda: shutil.rmtree(hidden, ignore_errors=True))
         os.mkdir(hidden)
@@ -55,6 +56,9 @@ class CompileTest(program.ProgramTest):
         for name in os.listdir(self.dir):
             shutil.move(os.path.join(self.dir, name), os.path.join(hidden, "+" + name))
         got = self.run_app(os.path.join(hidden, "app"), *args)
+        if sources:
+            self.check(got, wanted.code, wanted.out, wanted.err)
+            return got
         self.assertEqual(
             (expect.without_shown(got.err), got.out, got.code),
             (expect.without_shown(wanted.err), wanted.out, wanted.code),
@@ -137,6 +141,36 @@ class Programs(CompileTest):
             hints, ["hint: task.delay takes the seconds first, and then the function"]
         )
 
+    def test_the_lines_of_sources_that_are_in_it(self):
+        """Of the script, of modules by all their names, and the hints in them."""
+        self.write(
+            "main.luau",
+            "#!/usr/bin/kahu\n"
+            "local lib = require('./lib/x')\n"
+            "task.spawn(lib)\n"
+            "task.spawn(require('@again/x'))\n"
+            "wait(1)\n",
+        )
+        self.write("lib/x.luau", "local t = {}\nreturn function()\n\tprint(t.a.b)\nend\n")
+        self.write(".luaurc", '{"aliases": {"again": "./lib"}}')
+        got = self.same("main.luau", sources=True)
+        self.assertEqual(got.err.count("    3 | \tprint(t.a.b)\n      | \t          ^\n"), 2)
+        self.assertIn("    5 | wait(1)\n      | ^^^^\nhint: there is no global", got.err)
+        self.setUp()
+        self.write("main.luau", "")
+        self.assertEqual(self.same("main.luau", sources=True).err, "")
+
+    def test_the_lines_of_standard_input(self):
+        self.compile("--sources", "-", "-o", "app", stdin="error('no')")
+        self.assertIn("stdin:1: no\n    1 | error('no')\n", self.run_app("app").err)
+
+    def test_a_source_is_in_it_when_that_was_asked_for(self):
+        self.write("main.luau", "-- a secret\n")
+        for flags, found in (((), False), (("--sources",), True)):
+            self.compile(*flags, "main.luau", "-o", "app")
+            with open(os.path.join(self.dir, "app"), "rb") as file:
+                self.assertEqual(b"-- a secret" in file.read(), found)
+
     def test_exit_codes(self):
         self.write("main.luau", "scheduler.stop(tonumber((...)))")
         self.assertEqual(self.same("main.luau", "7").code, 7)
@@ -198,6 +232,52 @@ class Options(CompileTest):
         self.write("main.luau", "print(task.wait())")
         self.compile("--stats", "--codegen", "main.luau", "-oapp")
         self.assertIn("resumes ", self.run_app("app").err)
+
+    def test_every_option_of_a_run_is_kept(self):
+        """What each makes of a script that shows it; the others are above."""
+        spin = "while true do end"
+        for option, script, said in (
+            (["--timeout", "0.2"], spin, "timeout: 0.2 s are over"),
+            (["--max-resume", "50"], spin, "exhausted allowed execution time"),
+            (["--max-threads", "5"], "for i = 1, 9 do task.delay(1, print) end",
+             "thread limit reached"),
+            (["--max-memory", "4"], "local t = table.create(1e6, 0)", "not enough memory"),
+            (["--strict-wakes", "--virtual-time"],
+             "local t = task.spawn(task.wait, 5) task.spawn(t) print('slept', os.clock())",
+             "slept 0\n"),
+            (["--max-defer-depth", "3", "--strict-defer-depth"],
+             "local function f(n) task.defer(f) end f()", "defer"),
+            (["--origins"], "task.spawn(function() error('x') end)", "started at main.luau:1"),
+            (["--color", "always"], "error('x')", "\x1b[31mmain.luau:1: x\x1b[0m"),
+            (["--explain"], "task.spawn(coroutine.yield)", "nothing is left that would resume"),
+            (["--precise", "--preload", "--gc-pace", "200,300,32"], "print('ran')", "ran\n"),
+        ):
+            with self.subTest(option=option):
+                self.write("main.luau", script)
+                self.compile(*option, "main.luau", "-o", "app")
+                got = self.run_app("app")
+                self.assertIn(said, got.err + got.out.replace("\t", " "))
+                if "--timeout" in option:
+                    self.assertEqual(got.code, 124)
+
+    def test_files_of_each_run_are_where_it_runs(self):
+        self.write("main.luau", "local n = 0 for i = 1, 3e6 do n += i % 7 end")
+        self.write("there/nothing", "")
+        there = os.path.join(self.dir, "there")
+        options = ["--trace", "a.json", "--profile", "b.folded", "--profile-rate", "500"]
+        self.compile(*options, "main.luau", "-o", "app")
+        self.assertEqual(sorted(os.listdir(self.dir)), ["app", "main.luau", "there"])
+        for _ in range(2):
+            self.check(self.run_app("app", cwd=there))
+            self.assertEqual(sorted(os.listdir(there)), ["a.json", "b.folded", "nothing"])
+            os.remove(os.path.join(there, "a.json"))
+            os.remove(os.path.join(there, "b.folded"))
+
+    def test_options_that_end_the_program(self):
+        self.write("main.luau", "")
+        result = self.run_program("compile", "--version", "main.luau", "-o", "app")
+        self.assertRegex(result.out, r"^kahu \d")
+        self.assertEqual(os.listdir(self.dir), ["main.luau"])
 
     def test_ours_stand_anywhere(self):
         self.write("main.luau", "print(...)")
@@ -372,6 +452,37 @@ class Inside(CompileTest):
         self.assertEqual(os.stat(os.path.join(self.dir, "app")).st_mode & 0o777, 0o750)
 
 
+class Modules(CompileTest):
+    """The cases that `kahu run` is tested with, as programs with their sources."""
+
+    def test_they_do_the_same(self):
+        cases = os.path.join(program.ROOT, "tests/cli/modules")
+        # Where a module does not compile, or its configuration is wrong, nothing is
+        # written.
+        refused = {"aliases", "compile_error", "config_script"}
+        for name in sorted(set(os.listdir(cases)) - refused):
+            with self.subTest(case=name):
+                self.setUp()
+                self.same_case(os.path.join(cases, name), name)
+
+    def same_case(self, case, name):
+        where = os.path.join(self.dir, name)  # which one of them requires
+        shutil.copytree(case, where)
+        wanted = self.run_program("--virtual-time", "main.luau", cwd=where)
+        flags = ["--virtual-time", "--sources", "--include", ".", "-o", "../app"]
+        compiled = self.run_program("compile", *flags, "main.luau", cwd=where)
+        self.assertEqual(compiled.code, 0, compiled.err)
+        shutil.rmtree(where)
+        self.check(self.run_app("app"), wanted.code, wanted.out, wanted.err)
+
+    def test_one_that_requires_its_own_directory(self):
+        """By an init.luau's @self, and by the name of the directory."""
+        self.write("main.luau", "print(require('./pkg'), require('./pkg/part'))")
+        self.write("pkg/init.luau", "return 'pkg of ' .. require('@self/part')")
+        self.write("pkg/part.luau", "return 'part'")
+        self.assertEqual(self.same("main.luau").out, "pkg of part\tpart\n")
+
+
 class Mistakes(CompileTest):
     def test_command_lines(self):
         self.write("main.luau", "")
@@ -379,6 +490,7 @@ class Mistakes(CompileTest):
             (["main.luau", "-o"], "kahu: a value is missing after -o\n" + USAGE),
             (["--include"], "kahu: a value is missing after --include\n" + USAGE),
             (["-e", "print()"], "kahu: compile takes a script, not -e\n" + USAGE),
+            (["a", "-O2"], "kahu: options of a run stand before the script: -O2\n" + USAGE),
             (["a", "b"], "kahu: compile takes one script, and there is also b\n" + USAGE),
             ([], "kahu: no script given\nTry 'kahu --help'.\n"),
             (["--min-wait", "x", "a"],
@@ -391,24 +503,40 @@ class Mistakes(CompileTest):
         self.assertEqual(os.listdir(self.dir), ["main.luau"])
 
     def test_sources_that_do_not_compile(self):
+        """Told as at a run, and nothing is written."""
         self.write("main.luau", "print(")
-        result = self.run_program("main.luau")
-        self.refuse("main.luau", err=expect.without_shown(result.err))
+        self.refuse("main.luau", err=self.run_program("main.luau").err)
         self.write("main.luau", "\nrequire('./x')")
         self.write("x.luau", "\nlocal = 5")
-        result = self.run_program("compile", "main.luau")
-        self.assertIn("x.luau:2: ", result.err)
-        self.assertEqual(result.code, 1)
+        shown = "x.luau:2: Expected identifier when parsing variable name, got '='\n"
+        shown += "    2 | local = 5\n      |       ^\n"
+        self.assertTrue(self.run_program("main.luau").err.startswith(shown))
+        self.refuse("main.luau", err=shown)
+        self.refuse(
+            "--color", "always", "main.luau",
+            err="\x1b[31mx.luau:2: Expected identifier when parsing variable name, got '='\x1b[0m\n"
+            "    2 | local = 5\n      |       \x1b[1m^\x1b[0m\n",
+        )
         self.assertEqual(sorted(os.listdir(self.dir)), ["main.luau", "x.luau"])
+
+    def test_what_was_there_stays_when_nothing_is_written(self):
+        self.write("main.luau", "print('old')")
+        self.compile("main.luau", "-o", "app")
+        for script in ("print(", "require('./none')"):
+            self.write("main.luau", script)
+            self.assertEqual(self.run_program("compile", "main.luau", "-o", "app").code, 1)
+        self.check(self.run_app("app"), out="old\n")
+        self.assertEqual(sorted(os.listdir(self.dir)), ["app", "main.luau"])
 
     def test_modules_that_are_not_there(self):
         self.write("main.luau", "require('./a')\nrequire('b')\nrequire('./c\\0')")
         result = self.run_program("compile", "main.luau")
         lines = result.err.splitlines()
         self.assertIn('main.luau:1: error requiring module "./a": could not resolve', lines[0])
-        self.assertTrue(lines[1].startswith("main.luau:2: "), lines)
-        self.assertEqual(lines[2], "main.luau:3: path contains a zero byte")
-        self.assertEqual((len(lines), result.code), (3, 1))
+        self.assertEqual(lines[1:3], ["    1 | require('./a')", "      |          ^^^"])
+        self.assertTrue(lines[3].startswith("main.luau:2: "), lines)
+        self.assertEqual(lines[6], "main.luau:3: path contains a zero byte")
+        self.assertEqual((len(lines), result.code), (9, 1))
 
     def test_outputs_that_cannot_be(self):
         self.write("tool", "print(1)")

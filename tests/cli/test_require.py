@@ -187,7 +187,7 @@ class Errors(program.ProgramTest):
             code=1,
             err='error requiring module "./bad": could not resolve child component "bad"\n'
             "    2 | require('./bad')\n"
-            "      | ^^^^^^^\n"
+            "      |          ^^^^^\n"
             "stack traceback:\n"
             "  [C] function require\n"
             "  main.luau:2\n",
