@@ -257,10 +257,11 @@ static const char *repl_compile(struct repl *r, struct repl_chunk *chunk) {
 static bool repl_fails_with(struct repl *r, const char *before,
                             const char *after, const char *text) {
     struct repl_chunk chunk = {.before = before, .after = after, .name = "=?"};
+    int top = lua_gettop(r->session); /* an error is still to be told */
     const char *why = repl_compile(r, &chunk);
     bool fails = why != NULL && strstr(why, text) != NULL;
 
-    lua_settop(r->session, 0);
+    lua_settop(r->session, top);
     return fails;
 }
 
