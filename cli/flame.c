@@ -21,6 +21,8 @@
 #define FLAME_FONT 12
 #define FLAME_LETTER 7.25
 
+#define FLAME_GREY "#d8d8d8"
+
 /* Below this nobody can see a box, nor point at it. */
 #define FLAME_LEAST 0.05
 
@@ -181,7 +183,7 @@ static void flame_write_colour(const struct flame *f,
     hash ^= hash >> 15;
     hue = flame_hue(box, hash);
     if (hue < 0)
-        fputs("#d8d8d8", f->file);
+        fputs(FLAME_GREY, f->file);
     else
         fprintf(f->file, "hsl(%d,%d%%,%d%%)", hue, 75 + (int)(hash / 64 % 15),
                 64 + (int)(hash / 4096 % 8));
@@ -236,12 +238,36 @@ static void flame_write_head(const struct flame *f, const char *title) {
             f->boxes[STACKS_ROOT].total);
 }
 
+/* What the colours mean; from the right edge, where the title does not come. */
+static void flame_write_legend(const struct flame *f) {
+    static const struct {
+        const char *name;
+        const char *colour; /* the middle of what its boxes have */
+    } kinds[] = {
+        {"collector", "hsl(120,82%,67%)"},
+        {"C", "hsl(210,82%,67%)"},
+        {"Luau", "hsl(27,82%,67%)"},
+        {"thread", FLAME_GREY},
+    };
+    double x = FLAME_WIDTH - FLAME_MARGIN;
+
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+        x -= ((double)strlen(kinds[i].name) + 2) * FLAME_LETTER + FLAME_FONT;
+        fprintf(f->file,
+                "<rect x=\"%.2f\" y=\"14\" width=\"%d\" height=\"%d\" "
+                "fill=\"%s\"/><text x=\"%.2f\" y=\"24\">%s</text>\n",
+                x, FLAME_FONT, FLAME_FONT, kinds[i].colour,
+                x + FLAME_FONT + FLAME_PAD, kinds[i].name);
+    }
+}
+
 static void flame_draw(struct flame *f, const char *title) {
     for (size_t i = 0; i < f->st->frame_count; i++)
         stacks_label(&f->st->frames[i], f->labels[i]);
     flame_measure(f);
     flame_place(f);
     flame_write_head(f, title);
+    flame_write_legend(f);
     if (f->boxes[STACKS_ROOT].total > 0)
         for (size_t i = 0; i < f->st->node_count; i++)
             flame_write_box(f, f->order[i]);

@@ -4,8 +4,8 @@
  * format of Chrome's trace viewer, which Perfetto opens.
  *
  * A resume is a slice. It is written when it is over, with the arrow (flow)
- * that leads to it: from the slice in which its wake was made, or in which it
- * was spawned. So an arrow that begins always ends, and the slices of a track
+ * that leads to it: from the slice in which another thread made its wake, or
+ * spawned it. So an arrow that begins always ends, and the slices of a track
  * are in order. Of each pending wake a trace remembers when and where it was
  * made, and nothing else is kept.
  *
@@ -381,13 +381,13 @@ static void trace_end(struct trace *t, kahu_outcome outcome) {
 /* What the scheduler tells                                                 */
 /* ------------------------------------------------------------------------ */
 
-/* Only a promise made inside of a slice has somewhere for its arrow to begin.
- */
-static void trace_made(struct trace *t, uint64_t wake) {
+/* Only a promise made inside of a slice has somewhere for its arrow to begin. A
+ * thread that waits needs none to itself: it would lead along its track. */
+static void trace_made(struct trace *t, const kahu_event *e) {
     const struct trace_slice *maker = trace_top(t);
-    struct trace_entry entry = {.key = trace_wake_key(wake)};
+    struct trace_entry entry = {.key = trace_wake_key(e->wake)};
 
-    if (maker == NULL)
+    if (maker == NULL || maker->co == e->co)
         return;
     entry.number = trace_now(t, uv_hrtime());
     entry.track = maker->who.track;
@@ -422,7 +422,7 @@ static void trace_on_event(void *ud, const kahu_event *e) {
         return;
     switch (e->type) {
     case KAHU_WAKE_MADE:
-        trace_made(t, e->wake);
+        trace_made(t, e);
         break;
     case KAHU_WAKE_GONE:
         trace_gone(t, e->wake);

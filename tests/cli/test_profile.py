@@ -340,6 +340,14 @@ class Flame(ProfileTest):
             ],
         )
 
+    def test_what_the_colours_mean(self):
+        """Is said beside the boxes, and is no box."""
+        text = self.draw("thread started at x:1;f x:2;g [C];garbage collector 1")
+        for kind in ("thread", "Luau", "C", "collector"):
+            self.assertIn(f">{kind}</text>", text)
+        self.assertEqual(len(self.boxes(text)), 5)
+        self.assertEqual(text.count('"#d8d8d8"'), 3)  # two boxes, and the key
+
     def test_stacks_add_up(self):
         self.assertEqual(self.draw("a;b 1\nc 1\na;b 2\n"), self.draw("a;b 3\nc 1\n"))
 

@@ -44,12 +44,16 @@ class Trace:
 
     def __init__(self, test, path):
         self.test = test
+        self.phases = {"M": self.check_name, "X": self.check_slice, "s": self.check_arrow,
+                       "f": self.check_arrow, "i": self.check_instant, "C": self.check_counter}
         with open(path, encoding="utf-8") as file:
             text = file.read()
         self.events = json.loads(text)
         test.assertEqual(len(text.splitlines()), len(self.events) + 2)
         test.assertEqual(self.events[0]["name"], "kahu_trace")
         self.clock = self.events[0]["args"]["clock"]
+        for event in self.events:
+            self.check_format(event)
         self.titles = {e["tid"]: e["args"]["name"] for e in self.of("M", "thread_name")}
         self.slices = [self.slice(e) for e in self.of("X")]
         self.check_tracks()
@@ -62,6 +66,45 @@ class Trace:
     def slice(self, e):
         begin = nanoseconds(e["ts"])
         return Slice(e["tid"], begin, begin + nanoseconds(e["dur"]), e["name"], e["args"])
+
+    # What the format of Chrome's trace events asks of each.
+
+    def check_format(self, e):
+        self.test.assertIn(e["ph"], self.phases)
+        self.test.assertIsInstance(e["name"], str)
+        self.test.assertIs(type(e["pid"]), int)
+        if e["ph"] not in "MC" or "tid" in e:
+            self.test.assertIs(type(e["tid"]), int)
+        if e["ph"] != "M":
+            self.test.assertIs(type(e["ts"]), float)
+            self.test.assertGreaterEqual(e["ts"], 0)
+        self.test.assertIsInstance(e.get("args", {}), dict)
+        self.phases[e["ph"]](e)
+
+    def check_name(self, e):
+        if e["name"] in ("process_name", "thread_name"):
+            self.test.assertEqual([type(v) for v in e["args"].values()], [str])
+            self.test.assertIn("name", e["args"])
+        self.test.assertEqual("tid" in e, e["name"] == "thread_name")
+
+    def check_slice(self, e):
+        """Whole ones: there is no B that an E could be missing of."""
+        self.test.assertIs(type(e["dur"]), float)
+        self.test.assertGreaterEqual(e["dur"], 0)
+
+    def check_arrow(self, e):
+        """A category, and an id; f is bound to the slice that encloses it."""
+        self.test.assertIs(type(e["id"]), int)
+        self.test.assertIsInstance(e["cat"], str)
+        self.test.assertEqual(e.get("bp"), "e" if e["ph"] == "f" else None)
+
+    def check_instant(self, e):
+        self.test.assertIn(e["s"], "gpt")
+
+    def check_counter(self, e):
+        self.test.assertTrue(e["args"])
+        for value in e["args"].values():
+            self.test.assertIs(type(value), int)
 
     def check_tracks(self):
         """The slices of a track come one after the other, in the file too."""
@@ -93,6 +136,7 @@ class Trace:
             by_track[s.tid].append(s)
         for e in starts:
             f = ends[e["id"]]
+            self.test.assertEqual((e["cat"], e["name"]), (f["cat"], f["name"]))
             at = nanoseconds(e["ts"])
             self.test.assertLessEqual(at, nanoseconds(f["ts"]))
             self.test.assertIn((f["tid"], nanoseconds(f["ts"])), begins)
@@ -173,7 +217,19 @@ class Record(TraceTest):
         self.assertEqual(
             arrows,
             [("main", "maker"), ("main", "inner"), ("maker", "later"),
-             ("inner", "waiter"), ("waiter", "waiter"), ("maker", "later")])
+             ("inner", "waiter"), ("maker", "later")])
+
+    def test_who_woke_itself(self):
+        """Needs no arrow, however it did it: it would lead along its track."""
+        trace = self.record("""
+            task.wait(1)
+            task.delay(1, coroutine.running())
+            coroutine.yield()
+            task.defer(coroutine.running())
+            coroutine.yield()
+            """, "--virtual-time")
+        self.assertEqual([s.name for s in trace.slices], ["spawn", "wait", "delay", "defer"])
+        self.assertEqual(trace.arrows, [])
 
     def test_counters(self):
         trace = self.record("""
