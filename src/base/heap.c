@@ -104,7 +104,7 @@ static bool heap_resize(struct kahu__heap *h, uint32_t capacity) {
     return true;
 }
 
-/* By a quarter, so that at most a fifth of the space is ever unused. */
+/* By an eighth, so that at most a ninth of the space is ever unused. */
 static bool heap_grow(struct kahu__heap *h) {
     uint32_t capacity = h->capacity + h->capacity / 8 + HEAP_LEAST;
 

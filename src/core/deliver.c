@@ -104,6 +104,8 @@ static int deliver_no_memory(kahu_sched *s, struct kahu__wake *w) {
 static int deliver_stored(kahu_sched *s, struct kahu__wake *w) {
     int count = (int)w->u.values.count;
 
+    if (count == 0)
+        return 0;
     if (w->preloaded)
         return deliver_preloaded(w->co, count);
     if (!lua_checkstack(w->co, count))

@@ -177,6 +177,7 @@ int kahu_op_yield(lua_State *L) {
  * woken before the lock is given back, and nobody looks at s afterwards. */
 bool kahu__op_put(kahu_sched *s, struct kahu__op *op) {
     op->in = KAHU__IN_ENDED;
+    op->round = s->op_round;
     kahu__op_list_append(&s->ended, op);
     kahu__atomic_add(&s->ended_count, 1);
     if (kahu__atomic_get(&s->owner) == kahu__thread_self())
@@ -263,9 +264,8 @@ void kahu__op_collect(kahu_sched *s) {
     assert(s->finishing.first == NULL);
     s->finishing = s->ended;
     s->ended = (struct kahu__op_list){NULL, NULL};
+    s->op_round++;
     kahu__atomic_set(&s->ended_count, 0);
-    for (struct kahu__op *op = s->finishing.first; op != NULL; op = op->next)
-        op->in = KAHU__IN_FINISHING;
     kahu__lock_give(&s->op_lock);
 }
 
@@ -345,9 +345,9 @@ static enum kahu__op_place op_withdraw(kahu_sched *s, struct kahu__op *op) {
     place = op->in;
     if (place == KAHU__IN_SLOTS)
         kahu__slots_take(&s->ops, op->id);
-    else if (place == KAHU__IN_ENDED)
+    else if (place == KAHU__IN_ENDED && op->round == s->op_round)
         op_unend(s, op);
-    else if (place == KAHU__IN_FINISHING)
+    else if (place == KAHU__IN_ENDED)
         kahu__op_list_remove(&s->finishing, op);
     kahu__lock_give(&s->op_lock);
     return place;

@@ -107,9 +107,10 @@ static struct kahu__chunk *chunk_new(struct kahu__pool *p) {
 
     if (!chunk_number(p, &number))
         return NULL;
-    c = kahu__calloc(&p->s->alloc, chunk_size(p));
+    c = kahu__realloc(&p->s->alloc, NULL, 0, chunk_size(p));
     if (c == NULL)
         return NULL;
+    *c = (struct kahu__chunk){.number = number};
     making.chunk = c;
     if (kahu__protect(p->s, p->s->work, chunk_make_table, &making) != LUA_OK) {
         lua_pop(p->s->work, 1); /* the error */
@@ -117,7 +118,6 @@ static struct kahu__chunk *chunk_new(struct kahu__pool *p) {
         return NULL;
     }
 
-    c->number = number;
     for (uint32_t i = 0; i < POOL_CHUNK; i++)
         *chunk_link(p, c, i) = i + 1;
     p->chunks[number] = c;

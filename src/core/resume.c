@@ -33,11 +33,17 @@ static void resume_cancel_asked(kahu_sched *s, lua_State *co) {
     } while (id != first);
 }
 
+/* Most leave nothing. */
+static void resume_clear(lua_State *co) {
+    if (lua_gettop(co) > 0)
+        lua_settop(co, 0);
+}
+
 static void resume_yielded(kahu_sched *s, lua_State *co, kahu_cause cause) {
     if (s->resume_hooks > 0 || s->tracker != NULL)
         kahu__feedback(s, co, cause, KAHU_YIELDED);
     else
-        lua_settop(co, 0);
+        resume_clear(co);
     if (s->pending[KAHU__CANCEL] > 0)
         resume_cancel_asked(s, co);
 }
@@ -47,7 +53,7 @@ static void resume_returned(kahu_sched *s, lua_State *co, kahu_cause cause) {
     if (kahu__tells_of_ends(s))
         kahu__feedback(s, co, cause, KAHU_RETURNED);
     else
-        lua_settop(co, 0);
+        resume_clear(co);
     kahu__cancel_settled(s, co);
 }
 

@@ -398,8 +398,8 @@ static void sched_destroy(kahu_sched *s) {
 
 /* Where even more are inside each other, room is made while it can be. */
 void kahu__enter(kahu_sched *s) {
-    s->depth++;
-    (void)lua_checkstack(s->work, WORK_ROOM);
+    if (kahu__unlikely(++s->depth > WORK_DEPTH))
+        (void)lua_checkstack(s->work, WORK_ROOM);
 }
 
 void kahu__leave(kahu_sched *s) {

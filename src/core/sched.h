@@ -108,10 +108,10 @@ enum kahu__ending { KAHU__VALUES, KAHU__ERROR };
 
 /* Where an operation is. It moves down this list, one line at a time. */
 enum kahu__op_place {
-    KAHU__IN_SLOTS,     /* open: s->ops finds it */
-    KAHU__IN_ENDED,     /* ended, in order of completion */
-    KAHU__IN_FINISHING, /* taken for this cycle's phase 1 */
-    KAHU__IN_DELIVERY   /* being delivered, or parked with its wake */
+    KAHU__IN_SLOTS,   /* open: s->ops finds it */
+    KAHU__IN_ENDED,   /* ended, in order of completion: in s->ended, or, of
+                         * the round before, taken for this cycle's phase 1 */
+    KAHU__IN_DELIVERY /* being delivered, or parked with its wake */
 };
 
 /*
@@ -128,6 +128,7 @@ struct kahu__op {
     uint32_t wake;            /* 0: a posted call, see post.c */
     enum kahu__ending ending; /* * */
     enum kahu__op_place in;   /* * */
+    uint32_t round;           /* * of s->op_round when it ended */
     kahu_push_fn push;        /* * with ud and drop: set when ended */
     void *ud;                 /* * */
     kahu_drop_fn drop;        /* * */
@@ -202,6 +203,7 @@ struct kahu_sched {
     size_t delivering; /* wakes begun and not ended: 0 or 1 */
 
     kahu__lock op_lock;
+    uint32_t op_round; /* counts what was taken of `ended`; guarded by it */
     struct kahu__slots ops;
     struct kahu__op_list ended; /* in order of completion */
     kahu__atomic ended_count;   /* of `ended`; read without the lock */

@@ -186,15 +186,18 @@ void kahu__list_remove(kahu_sched *s, uint32_t id) {
 /* Wakes                                                                    */
 /* ------------------------------------------------------------------------ */
 
-/* A thread names itself by a value on its own stack. If that has no room, and
- * none can be had, whoever named the thread has to keep it. */
-void kahu__hold(lua_State *co, lua_State *to) {
-    if (!lua_checkstack(co, 1)) {
-        lua_pushnil(to);
-        return;
-    }
+/* A thread names itself by a value on its own stack, where there is room. */
+static void hold(lua_State *co, lua_State *to) {
     lua_pushthread(co);
     lua_xmove(co, to, 1);
+}
+
+/* If no room can be had, whoever named the thread has to keep it. */
+void kahu__hold(lua_State *co, lua_State *to) {
+    if (lua_checkstack(co, 1))
+        hold(co, to);
+    else
+        lua_pushnil(to);
 }
 
 static void wake_count(kahu_sched *s, unsigned kind) {
@@ -222,7 +225,7 @@ uint32_t kahu__wake_new(kahu_sched *s, lua_State *co, unsigned kind,
     if (at != 0)
         lua_xpush(L, s->keep, at);
     else
-        kahu__hold(co, s->keep);
+        hold(co, s->keep);
     kahu__pool_set(&s->wakes, id); /* W1 */
     w = kahu__wake_at(s, id);
     *w = (struct kahu__wake){

@@ -64,13 +64,16 @@ static int task_spawn(lua_State *L) {
 static int task_defer(lua_State *L) {
     kahu_sched *s = kahu__args_open_sched(L);
     lua_State *co = kahu__args_thread(L, 1);
+    int nargs;
 
     task_check_alive(L, co, "defer");
     if (kahu__too_deep(s))
         luaL_error(L, "Maximum re-entrancy depth (%d) exceeded",
                    (int)s->options.max_defer_depth);
-    kahu__args_check(L, kahu__defer(s, co, L, lua_gettop(L) - 1));
-    lua_settop(L, 1);
+    nargs = lua_gettop(L) - 1;
+    kahu__args_check(L, kahu__defer(s, co, L, nargs));
+    if (nargs > 0)
+        lua_pop(L, nargs);
     return 1;
 }
 
@@ -78,11 +81,13 @@ static int task_delay(lua_State *L) {
     kahu_sched *s = kahu__args_open_sched(L);
     double seconds = luaL_checknumber(L, 1);
     lua_State *co = kahu__args_thread(L, 2);
+    int nargs = lua_gettop(L) - 2;
 
     task_check_alive(L, co, "delay");
-    kahu__args_check(L, kahu__delay(s, co, L, lua_gettop(L) - 2,
-                                    kahu__args_duration_ns(seconds)));
-    lua_settop(L, 2);
+    kahu__args_check(
+        L, kahu__delay(s, co, L, nargs, kahu__args_duration_ns(seconds)));
+    if (nargs > 0)
+        lua_pop(L, nargs);
     return 1;
 }
 
