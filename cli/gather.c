@@ -136,6 +136,8 @@ static void gather_call(void *ud, const struct requires_call *c) {
     }
     if (gather_resolve(a, c) == LUA_OK)
         gather_add(a, lua_tostring(a->L, -1));
+    else if (vm_is_no_memory(lua_tostring(a->L, -1)))
+        a->out->failed = true;
     else
         gather_unresolved(a, c);
     lua_settop(a->L, 0);
@@ -353,7 +355,10 @@ static int gather_protected(lua_State *L) {
 
 static bool gather_with_vm(struct gathering *a, lua_State *L) {
     if (lua_cpcall(L, gather_protected, a) != LUA_OK) {
-        report_failure("cannot compile", lua_tostring(L, -1));
+        if (vm_is_no_memory(lua_tostring(L, -1)))
+            a->out->failed = true;
+        else
+            report_failure("cannot compile", lua_tostring(L, -1));
         a->failed = true;
     }
     if (a->out->failed)

@@ -13,6 +13,7 @@
 #include "bundle.h"
 #include "bundled.h"
 #include "compile.h"
+#include "memory.h"
 #include "options.h"
 #include "profile_command.h"
 #include "report.h"
@@ -117,6 +118,7 @@ static int main_command(int argc, char **argv) {
 int main(int argc, char **argv) {
     int code;
 
+    memory_open();
     main_fill_streams();
     code = bundle_is_expected() ? bundled_main(argc, argv)
                                 : main_command(argc, argv);

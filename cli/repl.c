@@ -332,14 +332,15 @@ static bool repl_try(struct repl *r) {
     const char *why;
 
     snprintf(name, sizeof(name), "=repl[%d]", r->number);
-    if (repl_compile(r, &chunk) != NULL) {
+    why = repl_compile(r, &chunk);
+    if (why != NULL && !vm_is_no_memory(why)) { /* then it is no expression */
         chunk.before = "";
         why = repl_compile(r, &chunk);
         if (why != NULL && repl_is_unfinished(r))
             return false;
-        if (why != NULL)
-            message_error(r->host.s, NULL, why, "");
     }
+    if (why != NULL)
+        message_error(r->host.s, NULL, why, "");
     if (chunk.thread != NULL) {
         repl_keep_text(r, name);
         repl_start(r, chunk.thread);

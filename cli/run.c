@@ -201,7 +201,7 @@ static void run_drive(struct run *r) {
 static int run_fail(lua_State *L) {
     const char *message = lua_tostring(L, -1);
 
-    if (message == NULL || strcmp(message, "not enough memory") == 0)
+    if (message == NULL || vm_is_no_memory(message))
         report_no_memory();
     else
         message_error(kahu_get(L), NULL, message, "");

@@ -15,6 +15,8 @@
 static bool lines_read(struct trace_lines *l) {
     ssize_t n = getline(&l->line, &l->capacity, l->file);
 
+    if (n <= 0 && !feof(l->file))
+        l->error = errno;
     if (n <= 0)
         return false;
     if (l->line[n - 1] == '\n')

@@ -15,14 +15,15 @@ struct trace_lines {
     char *line; /* without what ends it; good until the next one */
     size_t capacity;
     bool whole; /* the end of the trace was read */
+    int error;  /* errno of what kept a line from being read; 0: nothing */
 };
 
 /* False when the file can't be read (errno says why), or, with errno 0, is none
  * that --trace has written. On success the line is the first event. */
 bool trace_lines_open(struct trace_lines *l, const char *path);
 
-/* Reads the next event; false at the end, or where a program was killed while
- * it wrote. */
+/* Reads the next event; false at the end, where a program was killed while it
+ * wrote, or with l->error. */
 bool trace_lines_next(struct trace_lines *l);
 
 void trace_lines_close(struct trace_lines *l);

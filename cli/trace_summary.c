@@ -394,9 +394,12 @@ static int summary_run(const char *path, size_t top) {
                            : "no trace written by kahu --trace");
         return code;
     }
-    if (summary_read(&m, &l)) {
+    if (summary_read(&m, &l) && l.error == 0) {
         summary_print(&m, path);
         code = EXIT_SUCCESS;
+    } else if (l.error != 0) {
+        fprintf(stderr, "kahu: cannot read '%s': %s\n", path,
+                strerror(l.error));
     } else {
         report_no_memory();
         code = EXIT_SCRIPT;

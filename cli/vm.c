@@ -9,6 +9,7 @@
 
 #include "bundle.h"
 #include "kahu/luau.h"
+#include "memory.h"
 #include "modules.h"
 #include "texts.h"
 
@@ -38,12 +39,20 @@ static void vm_set_pace(lua_State *L, const struct gc_pace *pace) {
     lua_gc(L, LUA_GCSETSTEPSIZE, pace->step);
 }
 
+/* What fails in the middle of making it leaves it unfit to be unwound. */
+static void vm_open_codegen(lua_State *L, const struct options *o) {
+    if (!o->codegen || !luau_codegen_supported())
+        return;
+    memory_set_fatal(true);
+    luau_codegen_create(L);
+    memory_set_fatal(false);
+}
+
 static int vm_open_protected(lua_State *L) {
     const struct vm_setup *setup = lua_tolightuserdata(L, 1);
 
     vm_set_pace(L, &setup->options->gc_pace);
-    if (setup->options->codegen && luau_codegen_supported())
-        luau_codegen_create(L);
+    vm_open_codegen(L, setup->options);
     luaL_openlibs(L);
     kahu_open_task(L);
     kahu_open_coroutine(L);
@@ -65,10 +74,15 @@ int vm_open(lua_State *L, struct vm_setup *setup) {
 /* Threads                                                                  */
 /* ------------------------------------------------------------------------ */
 
+bool vm_is_no_memory(const char *message) {
+    return strcmp(message, "not enough memory") == 0 ||
+           strcmp(message, "std::bad_alloc") == 0;
+}
+
 void vm_raise(lua_State *L) {
     const char *text = lua_tostring(L, -1);
 
-    if (text != NULL && strcmp(text, "std::bad_alloc") == 0)
+    if (text != NULL && vm_is_no_memory(text))
         lua_pushliteral(L, "not enough memory");
     lua_error(L);
 }

@@ -42,6 +42,9 @@ struct vm_text *vm_text_new(lua_State *L);
  * Raises. */
 lua_State *vm_thread_new(lua_State *L);
 
+/* Does an error's message say that memory is out? */
+bool vm_is_no_memory(const char *message);
+
 /* Raises the value on top, or what it means: an exception of Luau's own C++
  * arrives under its C++ name, and is always about memory. */
 void vm_raise(lua_State *L);

@@ -372,7 +372,8 @@ class Interrupts(Session):
         ticks = [int(shell.expect("\r\n").split()[-1]) for _ in range(3) if shell.expect("tick ")]
         self.assertEqual(ticks, [ticks[0], ticks[0] + 1, ticks[0] + 2])
         shell.type("'it ' .. 'goes on'\r")
-        shell.expect("it goes on")
+        shell.expect("it goes on\r\n")
+        shell.expect("> ")  # before it, Ctrl-D is no key yet
         self.leave(shell)
 
 
