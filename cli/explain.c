@@ -181,14 +181,29 @@ bool explain_open(struct explain *e, kahu_sched *s, lua_State *L,
     return true;
 }
 
+static bool explain_is_endless(const kahu_sched *s) {
+    return !kahu_is_done(s) && !kahu_is_stopped(s) && !kahu_is_ready(s) &&
+           kahu_next_deadline_ns(s) == KAHU_NEVER_NS &&
+           kahu_count(s, KAHU_OPERATION) == 0;
+}
+
+void explain_idle(struct explain *e) {
+    if (e->endless || !explain_is_endless(e->s))
+        return;
+    e->endless = true;
+    if (e->always)
+        explain_list(e, KAHU_DUMP_ALL, "what is left can never be done");
+    else
+        report_endless(e->s);
+}
+
 void explain_end(struct explain *e) {
     if (explain_asked.signal != 0)
         explain_answer();
+    explain_idle(e);
     if (!e->always || kahu_is_stopped(e->s))
         return;
-    if (!kahu_is_done(e->s))
-        explain_list(e, KAHU_DUMP_ALL, "what is left can never be done");
-    else
+    if (kahu_is_done(e->s))
         explain_list(e, KAHU_DUMP_LOST,
                      "nothing is left that would resume these threads");
     if (e->missed)

@@ -17,6 +17,7 @@ struct explain {
     lua_State *L;
     bool always;       /* --explain */
     bool missed;       /* a thread could not be kept, memory being out */
+    bool endless;      /* that was said */
     lua_State *script; /* NULL until it is known */
     uv_async_t async;
 };
@@ -31,7 +32,11 @@ bool explain_open(struct explain *e, kahu_sched *s, lua_State *L,
 void explain_catch(struct explain *e, lua_State *script);
 void explain_release(void);
 
-/* The program is at its end: what is left, with `always`. */
+/* Nothing is ready. If nothing ever will be, with waits that never end, that is
+ * said, once; with `always` by listing them. */
+void explain_idle(struct explain *e);
+
+/* The program is at its end: the same, and what is left, with `always`. */
 void explain_end(struct explain *e);
 
 /* Gives the loop back what it lent. */

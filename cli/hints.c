@@ -44,6 +44,8 @@ static const struct {
      "calls through C nest up to 200 deep: task.spawn, coroutine.resume, "
      "pcall, metamethods; task.defer and task.delay do not nest"},
     {"stack overflow", "a function calls itself, in the end, for ever"},
+    {".luau\": could not resolve child component",
+     "a module is named without its suffix: require(\"./name\")"},
     {"attempt to modify a readonly table",
      "libraries and their tables can not be changed; copy the table first "
      "(table.clone)"},
@@ -72,6 +74,8 @@ static const struct {
     {"loadfile", "there is no 'loadfile' in Luau: require(\"./name\")"},
     {"dofile", "there is no 'dofile' in Luau: require(\"./name\")"},
     {"io", "there is no 'io' in Luau"},
+    {"os.exit", "there is no 'os.exit' here: scheduler.stop(code) ends the "
+                "program"},
     {"package", "there is no 'package' in Luau: require(\"./name\") finds "
                 "files, and .luaurc names aliases"},
     {"game", "there is no 'game' here: this is Luau without Roblox's objects"},

@@ -4,6 +4,7 @@
  * its script, runs it, exits with its code. With a script inside, it has no
  * commands and no options: see bundle.h.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,12 +24,30 @@
 #include "test.h"
 #include "trace.h"
 
+static bool main_is_command(const char *name);
+
+/* Whoever meant a command is told how those are given. */
+static void main_advise(const char *script) {
+    size_t letters = strspn(script, "abcdefghijklmnopqrstuvwxyz");
+
+    if (letters == 0 || script[letters] != '\0' || access(script, F_OK) == 0 ||
+        errno != ENOENT)
+        return;
+    if (main_is_command(script))
+        fprintf(stderr, "'%s' is a command: it comes before its options.\n",
+                script);
+    else
+        fputs("Try 'kahu --help'.\n", stderr);
+}
+
 static int main_run_file(const struct options *o) {
     struct script script;
     int code;
 
     if (script_read(&script, o->script, &code))
-        code = run_script(o, &script.source, script.chunkname);
+        return run_script(o, &script.source, script.chunkname);
+    if (code == EXIT_USAGE)
+        main_advise(o->script);
     return code;
 }
 
@@ -106,10 +125,23 @@ static const struct command {
     {"setup", setup_main},
 };
 
-static int main_command(int argc, char **argv) {
+/* NULL when there is none of this name. */
+static const struct command *main_find(const char *name) {
     for (size_t i = 0; i < sizeof(main_commands) / sizeof(*main_commands); i++)
-        if (argc > 1 && strcmp(argv[1], main_commands[i].name) == 0)
-            return main_commands[i].main(argc - 1, argv + 1);
+        if (strcmp(name, main_commands[i].name) == 0)
+            return &main_commands[i];
+    return NULL;
+}
+
+static bool main_is_command(const char *name) {
+    return main_find(name) != NULL;
+}
+
+static int main_command(int argc, char **argv) {
+    const struct command *command = argc > 1 ? main_find(argv[1]) : NULL;
+
+    if (command != NULL)
+        return command->main(argc - 1, argv + 1);
     if (argc == 1 && main_has_terminal())
         return main_repl(argc, argv);
     return main_run(argc, argv);

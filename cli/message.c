@@ -31,29 +31,33 @@ void message_set_before(void (*before)(void)) {
     message_before = before;
 }
 
-/* As no-color.org has it: set, and not empty. */
-static bool message_is_colored(void) {
+/* NO_COLOR as no-color.org has it: set, and not empty. */
+bool message_suits_color(FILE *out) {
     const char *no_color = getenv("NO_COLOR");
     const char *term = getenv("TERM");
 
+    return (no_color == NULL || *no_color == '\0') && term != NULL &&
+           strcmp(term, "dumb") != 0 && isatty(fileno(out));
+}
+
+static bool message_is_colored(void) {
     if (message_color_wanted != MESSAGE_AUTO)
         return message_color_wanted == MESSAGE_ALWAYS;
-    return (no_color == NULL || *no_color == '\0') && term != NULL &&
-           strcmp(term, "dumb") != 0 && isatty(STDERR_FILENO);
+    return message_suits_color(stderr);
 }
 
 /* Text in a colour, and the end of the line. */
-__attribute__((format(printf, 2, 3))) static void
-message_line(const char *color, const char *format, ...) {
-    bool colored = message_is_colored();
+__attribute__((format(printf, 4, 5))) static void
+message_line(FILE *out, bool colored, const char *color, const char *format,
+             ...) {
     va_list arguments;
 
     if (colored)
-        fprintf(stderr, "\033[%sm", color);
+        fprintf(out, "\033[%sm", color);
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    vfprintf(out, format, arguments);
     va_end(arguments);
-    fputs(colored ? "\033[0m\n" : "\n", stderr);
+    fputs(colored ? "\033[0m\n" : "\n", out);
 }
 
 /* ------------------------------------------------------------------------ */
@@ -116,10 +120,14 @@ static struct message_span message_named(const char *message,
         {": invalid argument #", " to '"},
         {": missing argument #", " to '"},
         {": Expected ", ", got '"},
+        {": expect has no '", " has no '"},
         {"error requiring module ", " module \""},
     };
+    static const struct message_span expectation = {"expect", 6};
     struct message_span none = {NULL, 0};
 
+    if (strstr(message, ": expected ") != NULL) /* of `kahu test` */
+        return message_only(line, expectation);
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
         const char *at = strstr(message, names[i].message);
         struct message_span name;
@@ -166,10 +174,10 @@ static struct message_span message_span(const char *message, lua_State *co,
 
 /* As wide as the text on a terminal: a tab where it has one, and nothing for
  * the later bytes of a character. */
-static void message_pad(const char *text, const char *end) {
+static void message_pad(FILE *out, const char *text, const char *end) {
     for (; text < end; text++)
         if ((*text & 0xC0) != 0x80)
-            fputc(*text == '\t' ? '\t' : ' ', stderr);
+            fputc(*text == '\t' ? '\t' : ' ', out);
 }
 
 static void message_carets(char out[TEXTS_LINE], struct message_span span) {
@@ -188,20 +196,26 @@ static void message_clean(char *text) {
             *text = '?';
 }
 
+/* Where something is shown, and how. */
+struct message_page {
+    FILE *file;
+    const char *prefix; /* of each line */
+    bool colored;
+};
+
 /* A line with nothing in it, as at the end of a file, is left out. */
-static void message_source(const char *message, lua_State *co,
-                           struct texts_line *line, const struct hint *hint) {
-    struct message_span span = message_span(message, co, line, hint);
+static void message_source(const struct message_page *page,
+                           struct texts_line *line, struct message_span span) {
     char carets[TEXTS_LINE];
 
     if (*span.from == '\0')
         return;
     message_clean(line->text);
-    fprintf(stderr, "%5d | %s\n", line->number, line->text);
-    fputs("      | ", stderr);
-    message_pad(line->text, span.from);
     message_carets(carets, span);
-    message_line(MESSAGE_BOLD, "%s", carets);
+    fprintf(page->file, "%s%5d | %s\n%s      | ", page->prefix, line->number,
+            line->text, page->prefix);
+    message_pad(page->file, line->text, span.from);
+    message_line(page->file, page->colored, MESSAGE_BOLD, "%s", carets);
 }
 
 /* The line the message speaks of, or the one that the thread stands in. */
@@ -222,14 +236,15 @@ static bool message_find_line(const char *message, lua_State *co,
 /* Where it came from                                                       */
 /* ------------------------------------------------------------------------ */
 
-static void message_traceback(const char *lines) {
+static void message_traceback(const char *lines, bool colored) {
     if (*lines == '\0')
         return;
-    message_line(MESSAGE_DIM, "stack traceback:");
+    message_line(stderr, colored, MESSAGE_DIM, "stack traceback:");
     while (*lines != '\0') {
         const char *end = lines + strcspn(lines, "\n");
 
-        message_line(MESSAGE_DIM, "  %.*s", (int)(end - lines), lines);
+        message_line(stderr, colored, MESSAGE_DIM, "  %.*s", (int)(end - lines),
+                     lines);
         lines = *end == '\n' ? end + 1 : end;
     }
 }
@@ -237,17 +252,17 @@ static void message_traceback(const char *lines) {
 /* A recursion of spawns has as many as it likes. */
 #define MESSAGE_ORIGINS 10
 
-static void message_origins(kahu_sched *s, lua_State *co) {
+static void message_origins(kahu_sched *s, lua_State *co, bool colored) {
     char where[KAHU_WHERE_SIZE];
     unsigned level = 0;
 
     while (kahu_get_thread_origin(s, co, level, where) == KAHU_OK) {
         if (level++ == MESSAGE_ORIGINS) {
-            message_line(MESSAGE_DIM, "...");
+            message_line(stderr, colored, MESSAGE_DIM, "...");
             return;
         }
         if (where[0] != '\0')
-            message_line(MESSAGE_DIM, "started at %s", where);
+            message_line(stderr, colored, MESSAGE_DIM, "started at %s", where);
     }
 }
 
@@ -255,6 +270,7 @@ static void message_origins(kahu_sched *s, lua_State *co) {
 
 void message_error(kahu_sched *s, lua_State *co, const char *message,
                    const char *traceback) {
+    const struct message_page page = {stderr, "", message_is_colored()};
     struct texts_line line;
     struct hint hint;
     bool has_line = message_find_line(message, co, &line);
@@ -262,12 +278,29 @@ void message_error(kahu_sched *s, lua_State *co, const char *message,
 
     if (message_before != NULL)
         message_before();
-    message_line(MESSAGE_RED, "%s", message);
+    message_line(stderr, page.colored, MESSAGE_RED, "%s", message);
     if (has_line)
-        message_source(message, co, &line, &hint);
+        message_source(&page, &line, message_span(message, co, &line, &hint));
     if (has_hint)
-        message_line(MESSAGE_CYAN, "hint: %s", hint.text);
-    message_traceback(traceback);
+        message_line(stderr, page.colored, MESSAGE_CYAN, "hint: %s", hint.text);
+    message_traceback(traceback, page.colored);
     if (co != NULL)
-        message_origins(s, co);
+        message_origins(s, co, page.colored);
+}
+
+void message_place(FILE *out, const char *prefix, bool colored,
+                   const char *message) {
+    const struct message_page page = {out, prefix, colored};
+    struct texts_line line;
+    struct hint hint;
+    bool has_hint;
+
+    if (!texts_find(message, &line))
+        return;
+    has_hint = hints_find(&hint, message, line.text, NULL);
+    message_source(&page, &line, message_span(message, NULL, &line, &hint));
+    if (has_hint) {
+        fputs(prefix, out);
+        message_line(out, colored, MESSAGE_CYAN, "hint: %s", hint.text);
+    }
 }

@@ -17,6 +17,8 @@
 #define KAHU_CLI_MESSAGE_H
 
 #include <lua.h>
+#include <stdbool.h>
+#include <stdio.h>
 
 #include "kahu/kahu.h"
 
@@ -25,6 +27,9 @@ enum message_color {
     MESSAGE_ALWAYS,
     MESSAGE_NEVER
 };
+
+/* Is it a terminal that shows colours, and does nobody mind them? */
+bool message_suits_color(FILE *out);
 
 void message_set_color(enum message_color color);
 
@@ -35,5 +40,11 @@ void message_set_before(void (*before)(void));
  * with errors of compilation. traceback has a line a frame, or none. */
 void message_error(kahu_sched *s, lua_State *co, const char *message,
                    const char *traceback);
+
+/* Only what comes with the line that a message begins with: its text, the
+ * caret, a hint; each line of it behind the prefix. Nothing if there is none
+ * that is known. */
+void message_place(FILE *out, const char *prefix, bool colored,
+                   const char *message);
 
 #endif

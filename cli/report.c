@@ -85,6 +85,12 @@ static void report_waiting(const kahu_sched *s) {
             sleeping + deferred + operating, sleeping, deferred, operating);
 }
 
+void report_endless(const kahu_sched *s) {
+    report_flush();
+    fputs("kahu: warning: this can never finish by itself: ", stderr);
+    report_waiting(s);
+}
+
 void report_interrupted(const kahu_sched *s) {
     report_flush();
     fputs("kahu: interrupted: ", stderr);

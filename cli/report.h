@@ -35,6 +35,9 @@ bool report_flushed(void);
 void report_yielded(lua_State *script);
 
 /* One line on what was waiting when a signal came. */
+/* All that is left are waits without end. */
+void report_endless(const kahu_sched *s);
+
 void report_interrupted(const kahu_sched *s);
 
 /* The time of --timeout is over: where the script L is, and who waits for it in

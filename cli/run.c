@@ -124,11 +124,12 @@ static void run_release_signals(void) {
 /* Before the process sleeps, whoever reads its output sees all of it; and it
  * does not sleep for what can not come. */
 static void run_before_sleep(uv_prepare_t *prepare) {
-    const struct run *r = prepare->data;
+    struct run *r = prepare->data;
 
     report_flush();
     trace_idle(r->trace);
-    (void)modules_unblock(r->modules);
+    if (!modules_unblock(r->modules) && !r->options->interactive)
+        explain_idle(&r->explain);
 }
 
 static bool run_open_loop(struct run *r) {

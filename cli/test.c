@@ -5,9 +5,9 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <uv.h>
 
+#include "message.h"
 #include "report.h"
 
 #define TEST_SECOND_NS UINT64_C(1000000000)
@@ -225,12 +225,6 @@ static void test_tell(void *ud, const struct test_file *f) {
     fflush(r->report.out);
 }
 
-static bool test_wants_color(FILE *out) {
-    const char *no_color = getenv("NO_COLOR");
-
-    return isatty(fileno(out)) && (no_color == NULL || *no_color == '\0');
-}
-
 /* What tells of the failure of a test that nobody wrote: there was none. */
 static int test_code(const struct test_options *o, const struct test_run *r) {
     const size_t *counts = r->report.counts;
@@ -253,23 +247,27 @@ static bool test_open(const struct test_options *o, struct test_run *r) {
                 strerror(errno));
         return false;
     }
-    r->report.color = test_wants_color(r->report.out);
+    r->report.color = message_suits_color(r->report.out);
     return true;
 }
 
 /* What is standard output is looked after by main. */
 static bool test_close(const struct test_options *o, struct test_run *r) {
-    bool written;
+    int error = 0;
 
     if (o->output == NULL)
         return true;
     test_report_summary(&r->report, stdout);
-    written = !ferror(r->report.out);
-    if (fclose(r->report.out) != 0 || !written) {
-        fprintf(stderr, "kahu: cannot write '%s'\n", o->output);
-        return false;
-    }
-    return true;
+    if (fflush(r->report.out) != 0)
+        error = errno;
+    else if (ferror(r->report.out)) /* of an earlier write */
+        error = EIO;
+    if (fclose(r->report.out) != 0 && error == 0)
+        error = errno;
+    if (error != 0)
+        fprintf(stderr, "kahu: cannot write '%s': %s\n", o->output,
+                strerror(error));
+    return error == 0;
 }
 
 static int test_run_files(const struct test_options *o,

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "message.h"
 #include "test.h"
 
 /* A test that took less is not worth saying how long. */
@@ -54,8 +55,10 @@ static void report_result(struct test_report *r, const struct test_result *t) {
     if (t->duration_ns >= REPORT_SLOW_NS)
         fprintf(r->out, " (%.1f s)", (double)t->duration_ns / 1e9);
     fputc('\n', r->out);
-    if (t->message != NULL)
-        test_report_lines(r->out, "        ", t->message);
+    if (t->message == NULL)
+        return;
+    test_report_lines(r->out, "        ", t->message);
+    message_place(r->out, "        ", r->color, t->message);
 }
 
 static void report_file(struct test_report *r, const struct test_file *f) {

@@ -56,6 +56,15 @@ class ScriptArguments(program.ProgramTest):
         self.check(self.run_program("run", "run", "x"), out="1\tx\n")
         self.check(self.run_program("./run", "x"), out="1\tx\n")
 
+    def test_who_meant_a_command_is_told(self):
+        missing = "kahu: cannot read '{}': No such file or directory\n"
+        result = self.run_program("--color", "never", "compile", "show.luau")
+        first = "'compile' is a command: it comes before its options.\n"
+        self.check(result, code=2, err=missing.format("compile") + first)
+        self.check(self.run_program("tset"), code=2, err=missing.format("tset") + TRY)
+        for name in ("none.luau", "no/file"):
+            self.check(self.run_program(name), code=2, err=missing.format(name))
+
     def test_two_dashes_end_the_options(self):
         self.write("-odd", SHOW)
         self.check(self.run_program("--", "-odd", "x"), out="1\tx\n")

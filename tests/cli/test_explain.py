@@ -246,6 +246,37 @@ kahu: what is left can never be done:
 """,
         )
 
+    ENDLESS = (
+        "kahu: warning: this can never finish by itself: "
+        "1 waiting (1 sleeping, 0 deferred, 0 in operations)\n"
+    )
+
+    def test_a_wait_that_never_ends_is_told_of_anyway(self):
+        script = "task.spawn(coroutine.yield) print('on') task.wait(math.huge)"
+        self.check(self.run_program("--virtual-time", "-e", script), 0, "on\n", self.ENDLESS)
+
+    def test_on_the_real_clock_at_once(self):
+        """Also with others before it; and only once."""
+        script = "task.delay(0.01, print, 'on') task.wait(math.huge)"
+        process = self.start("-e", script)
+        self.assertEqual(program.decode(process.stderr.readline()), self.ENDLESS)
+        process.send_signal(signal.SIGINT)
+        result = self.finish(process)
+        self.assertEqual((result.out, result.code), ("on\n", 130))
+        self.assertTrue(result.err.startswith("kahu: interrupted: 1 waiting"), result.err)
+
+    def test_on_the_real_clock_with_a_list(self):
+        process = self.start("--explain", "-e", "task.wait(math.huge)")
+        lines = [program.decode(process.stderr.readline()) for _ in range(3)]
+        self.assertEqual(
+            without_times("".join(lines)),
+            "kahu: what is left can never be done:\n"
+            "  #1 script: sleeping at -e:1, for T s, without end; made by the host\n"
+            "  1 thread; kept alive by 1 sleeping; it can never finish by itself\n",
+        )
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(self.finish(process).code, 130)
+
     def test_what_ended_is_not_held(self):
         script = """
         local dead = setmetatable({}, {__mode = "k"})

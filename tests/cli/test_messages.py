@@ -163,9 +163,14 @@ class Hints(program.ProgramTest):
             ("delay(1, print)", "task.delay"),
             ("loadstring('x')", "require"),
             ("io.write('x')", "no 'io'"),
+            ("os.exit(1)", "scheduler.stop(code)"),
             ("game.Players.x = 1", "Roblox"),
         ):
             self.check_hint(name, other)
+
+    def test_modules_with_a_suffix(self):
+        self.check_hint("require('./lib.luau')", "without its suffix")
+        self.assertIsNone(self.hint("require('./lib')"))
 
     def test_read_only(self):
         self.check_hint("math.pi = 3", "table.clone")
@@ -174,6 +179,7 @@ class Hints(program.ProgramTest):
         for code in (
             "local t = {} t.wait(1)",  # a field is no global
             "local t = {} t.io.x = 1",
+            "local t = {} t.os = {} t.os.exit(1)",
             "local x x()",
             "error('wait')",
             "local waiter waiter(1)",

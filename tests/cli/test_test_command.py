@@ -3,6 +3,7 @@
 """kahu test: what is found, what runs, what is reported, and how it ends."""
 
 import os
+import pty
 import select
 import signal
 import subprocess
@@ -234,11 +235,15 @@ class Running(TestCommand):
             self.one(text, name="a b.test.luau"),
             "        slow.luau:2: timed out after 10 s\n"
             "          slow.luau:2\n"
-            "          a b.test.luau:3\n\n",
+            "          a b.test.luau:3\n"
+            "            2 |     task.wait(50)\n"
+            "              |     ^\n\n",
         )
         self.fails(
             self.one("it('x', function() error('oh') end)", name="a b.test.luau"),
-            "        a b.test.luau:1: oh\n\n",
+            "        a b.test.luau:1: oh\n"
+            "            1 | it('x', function() error('oh') end)\n"
+            "              | ^\n\n",
         )
 
     def test_cancelled(self):
@@ -586,8 +591,31 @@ class Reports(TestCommand):
         self.check(result, code=2, err=f"kahu: cannot write 'no/report': {why}\n")
         if os.path.exists("/dev/full"):
             result = self.run_tests("--output", "/dev/full")
-            full = "kahu: cannot write '/dev/full'\n"
+            full = "kahu: cannot write '/dev/full': No space left on device\n"
             self.check(result, code=1, out="1 passed in 1 file\n", err=full)
+
+    def test_what_is_often_mistaken_has_a_hint(self):
+        self.fails(
+            self.one("it('x', function()\n    wait(1)\nend)"),
+            "            2 |     wait(1)\n              |     ^^^^\n        hint: there is no global",
+        )
+
+    def on_terminal(self, **env):
+        """What a terminal gets to see."""
+        master, slave = pty.openpty()
+        self.addCleanup(os.close, master)
+        process = self.start("test", stdout=slave, env={**os.environ, **env})
+        os.close(slave)
+        process.wait(timeout=program.TIME_LIMIT_S)
+        return program.decode(os.read(master, 65536))
+
+    def test_colors_on_a_terminal(self):
+        self.write("a.test.luau", "it('x', function() expect(1).to.equal(2) end)")
+        text = self.on_terminal(TERM="xterm", NO_COLOR="")
+        self.assertIn("\033[31mFAIL\033[0m  x", text)
+        self.assertIn("              |                    \033[1m^^^^^^\033[0m", text)
+        for env in ({"TERM": "dumb", "NO_COLOR": ""}, {"TERM": "xterm", "NO_COLOR": "1"}):
+            self.assertNotIn("\033", self.on_terminal(**env))
 
     def test_no_color_in_a_pipe(self):
         self.assertNotIn("\033", self.one("it('x', function() end)").out)
