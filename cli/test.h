@@ -56,6 +56,9 @@ uint64_t test_seconds_ns(double seconds);
 
 enum test_status { TEST_PASSED, TEST_FAILED, TEST_SKIPPED, TEST_NOTED };
 
+/* What the message of an error begins with that no test's own thread had. */
+#define TEST_ELSEWHERE "in another thread: "
+
 /* A test, or something of the file as a whole that went wrong or, NOTED, is
  * only said. All texts are its own. */
 struct test_result {

@@ -48,6 +48,14 @@ static const struct {
     [TEST_NOTED] = {"note", "\033[36m"},
 };
 
+static void report_place(struct test_report *r, const char *message) {
+    size_t elsewhere = sizeof(TEST_ELSEWHERE) - 1;
+
+    if (strncmp(message, TEST_ELSEWHERE, elsewhere) == 0)
+        message += elsewhere;
+    message_place(r->out, "        ", r->color, message);
+}
+
 static void report_result(struct test_report *r, const struct test_result *t) {
     fprintf(r->out, "  %s%s%s  %s",
             r->color ? report_words[t->status].color : "",
@@ -58,7 +66,7 @@ static void report_result(struct test_report *r, const struct test_result *t) {
     if (t->message == NULL)
         return;
     test_report_lines(r->out, "        ", t->message);
-    message_place(r->out, "        ", r->color, t->message);
+    report_place(r, t->message);
 }
 
 static void report_file(struct test_report *r, const struct test_file *f) {

@@ -76,7 +76,7 @@ void test_step_error(void *ud, lua_State *L, lua_State *co, const char *message,
 
     (void)L;
     (void)co;
-    step_add_error(&v->elsewhere, "in another thread: ", message, traceback);
+    step_add_error(&v->elsewhere, TEST_ELSEWHERE, message, traceback);
 }
 
 /* The Luau code that co is in, as the traceback of an error has it. */

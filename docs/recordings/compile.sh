@@ -1,6 +1,6 @@
 #!/bin/sh
 # Writes compile.txt: a script becomes a program and goes elsewhere.
-#   docs/recordings/compile.sh [PROGRAM]
+#   docs/recordings/compile.sh [PROGRAM [OUTPUT]]
 set -eu
 . "$(dirname "$0")/place.sh"
 mkdir -p "$place/src/lib" "$place/elsewhere"
@@ -26,4 +26,4 @@ echo '{ "aliases": { "lib": "./lib" } }' >"$place/src/.luaurc"
     show "kahu compile --virtual-time --verbose src/main.luau -o count"
     show "mv count elsewhere && rm -r src && cd elsewhere && ls"
     show "env -i ./count one --two"
-} >"$here/compile.txt"
+} >"$output"

@@ -1,11 +1,8 @@
 #!/bin/sh
 # Writes messages.txt: errors of a script as the program shows them.
-#   docs/recordings/messages.sh [PROGRAM]
+#   docs/recordings/messages.sh [PROGRAM [OUTPUT]]
 set -eu
-cd "$(dirname "$0")"
-program=$(realpath "${1:-../../build/release/kahu}")
-place=$(mktemp -d)
-trap 'rm -r "$place"' EXIT
+. "$(dirname "$0")/place.sh"
 
 cat >"$place/shop.luau" <<'LUAU'
 local customers = { { name = "Ada", address = { city = "London" } }, { name = "Bo" } }
@@ -44,14 +41,14 @@ for i = 1 10 do
 end
 LUAU
 
-# Runs the program as it would be typed there.
-show() {
-    echo "\$ kahu $*"
-    (cd "$place" && "$program" --virtual-time "$@" 2>&1) || true
-    echo
+# Under virtual time, which changes nothing of what is said.
+kahu() {
+    "$program" --virtual-time "$@"
 }
+
 {
-    show --origins shop.luau
-    show sorted.luau
-    show broken.luau
-} >messages.txt
+    cd "$place"
+    show "kahu --origins shop.luau"
+    show "kahu sorted.luau"
+    show "kahu broken.luau"
+} >"$output"

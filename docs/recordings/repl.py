@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Writes repl.txt: a session as it is seen on a terminal.
 
-    docs/recordings/repl.py [PROGRAM]
+    docs/recordings/repl.py [PROGRAM [OUTPUT]]
 """
 
 import os
@@ -64,22 +64,25 @@ def screen(text):
     return lines
 
 
-def record(home):
+def record(home, lines=TYPED):
+    """What the screen shows of a session there."""
     shell = terminal.Terminal(env={"HOME": home, "NO_COLOR": "1"}, cwd=home)
     shown = shell.expect("> ")
-    for typed, wanted in TYPED:
+    for typed, wanted in lines:
         shell.type(typed)
         shown += shell.expect(wanted)
     shell.wait()
     shell.close()
-    return shown
+    lines = ["$ kahu", *screen(shown)]
+    return "\n".join(line.rstrip() for line in lines).rstrip("\n") + "\n"
 
 
 def main():
+    output = sys.argv[2] if len(sys.argv) > 2 else os.path.join(HERE, "repl.txt")
     with tempfile.TemporaryDirectory() as home:
-        lines = ["$ kahu", *screen(record(home))]
-    with open(os.path.join(HERE, "repl.txt"), "w", encoding="utf-8") as file:
-        file.write("\n".join(line.rstrip() for line in lines).rstrip("\n") + "\n")
+        shown = record(home)
+    with open(output, "w", encoding="utf-8") as file:
+        file.write(shown)
 
 
 if __name__ == "__main__":

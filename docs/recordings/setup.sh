@@ -1,6 +1,6 @@
 #!/bin/sh
 # Writes setup.txt: a project with settings of its own learns of kahu.
-#   docs/recordings/setup.sh [PROGRAM]
+#   docs/recordings/setup.sh [PROGRAM [OUTPUT]]
 set -eu
 . "$(dirname "$0")/place.sh"
 mkdir "$place/.vscode"
@@ -19,4 +19,4 @@ JSON
     show "kahu setup --editor vscode"
     show "cat .vscode/settings.json"
     show "kahu setup --editor vscode"
-} >"$here/setup.txt"
+} >"$output"

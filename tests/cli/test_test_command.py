@@ -600,6 +600,19 @@ class Reports(TestCommand):
             "            2 |     wait(1)\n              |     ^^^^\n        hint: there is no global",
         )
 
+    def test_errors_of_other_threads_have_their_lines(self):
+        self.fails(
+            self.one("it('x', function()\n    task.spawn(error, 'no', 2)\n"
+                     "    task.spawn(function()\n        error('oh')\n    end)\nend)"),
+            "in another thread: no\n        in another thread: a.test.luau:4: oh\n",
+        )
+        self.fails(
+            self.one("it('x', function()\n    task.spawn(function()\n        error('oh')\n"
+                     "    end)\nend)"),
+            "        in another thread: a.test.luau:3: oh\n"
+            "            3 |         error('oh')\n              |         ^\n",
+        )
+
     def on_terminal(self, **env):
         """What a terminal gets to see."""
         master, slave = pty.openpty()

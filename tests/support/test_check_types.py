@@ -37,6 +37,15 @@ MISTAKES = [
      "tasks is declared, but the program has none"),
     ("operations: number", "operating: number",
      "scheduler.counts: declared to return"),
+    ("declare afterAll: Hook", "declare finally: Hook", "afterAll is not declared in types/"),
+    ("declare afterAll: Hook", "declare finally: Hook",
+     "finally is declared, but the program has none"),
+    ("only: Group", "alone: Group", "describe.only is not declared"),
+    ("truthy: ()", "true_: ()", "expect(x).truthy is not declared"),
+    ("near: (expected: number, eps: number?)", "near: (expected: number)",
+     "expect(x).near takes 2 arguments"),
+    ("(self: any, expected: any)", "(self: any)",
+     "expect(x).be takes 1 arguments"),
 ]
 
 
