@@ -109,6 +109,8 @@ class Failing(program.ProgramTest):
 
     def test_compile(self):
         self.check_all(["compile", "main.luau", "-o", "app"], self.assertFalse, stride=2)
+        line = ["compile", "--sources", "main.luau", "-o", "app"]
+        self.check_all(line, self.assertFalse, stride=3)
 
     def test_tests(self):
         self.write("a.test.luau", "it('waits', function() task.wait(1) end)")
