@@ -59,23 +59,23 @@ void *malloc(size_t size) {
     return failing_now() ? NULL : __libc_malloc(size);
 }
 
-void *calloc(size_t count, size_t size) {
-    return failing_now() ? NULL : __libc_calloc(count, size);
+void *calloc(size_t nmemb, size_t size) {
+    return failing_now() ? NULL : __libc_calloc(nmemb, size);
 }
 
-void *realloc(void *block, size_t size) {
-    return failing_now() ? NULL : __libc_realloc(block, size);
+void *realloc(void *ptr, size_t size) {
+    return failing_now() ? NULL : __libc_realloc(ptr, size);
 }
 
 void *aligned_alloc(size_t alignment, size_t size) {
     return failing_now() ? NULL : __libc_memalign(alignment, size);
 }
 
-int posix_memalign(void **out, size_t alignment, size_t size) {
+int posix_memalign(void **memptr, size_t alignment, size_t size) {
     void *block = aligned_alloc(alignment, size);
 
     if (block == NULL)
         return ENOMEM;
-    *out = block;
+    *memptr = block;
     return 0;
 }

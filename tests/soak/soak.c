@@ -256,7 +256,7 @@ static void check_books(void) {
 static void check_rest(size_t before, size_t after) {
     printf("soak: %zu KiB held before, %zu after\n", before / 1024,
            after / 1024);
-    must(after < before + 512 * 1024, "something is left");
+    must(after < before + (size_t)512 * 1024, "something is left");
 }
 
 /* Flat: the load is random, so what is held at a moment is, too. Not told in
