@@ -102,6 +102,8 @@ class Failing(program.ProgramTest):
             self.check_script(*options, stride=3)
             self.check_script(*options, count=ALL, stride=7)
 
+    # Luau's own assertions do not hold where its generator has no memory.
+    @unittest.skipIf("KAHU_ASSERTS" in os.environ, "Luau's assertions are on")
     def test_native_code(self):
         # Where the unwinder of libgcc is told of new code, it crashes without
         # memory for a note of that.
