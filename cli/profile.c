@@ -39,6 +39,11 @@
  * something does. */
 #define PROFILE_IDLE_TICKS 10
 
+/* So many ticks' worth of time without a sample, and none is waited for: an OS
+ * whose timers are coarse, or that is busy, wakes no one in time for what runs
+ * for less than a tick at a time. */
+#define PROFILE_OVERDUE_TICKS 2
+
 /* Of a deeper stack both ends are kept, this much of each. */
 #define PROFILE_FRAMES 100
 
@@ -57,6 +62,8 @@ struct profile {
     atomic_bool running; /* some thread is */
     atomic_bool parked;  /* the ticker has to be woken when one does */
     uint64_t first_ns;   /* to its next tick then */
+    atomic_bool ticked;  /* since the last sample, while one ran */
+    uint64_t due_ns;     /* when to take one if it has not */
 };
 
 bool profile_format(const char *path, enum profile_format *out) {
@@ -100,8 +107,10 @@ static void profile_tick(void *ud) {
     while (ticker_wait(&p->ticker, wait_ns)) {
         wait_ns = p->period_ns;
         idle = atomic_load(&p->running) ? 0 : idle + 1;
-        if (idle == 0)
+        if (idle == 0) {
+            atomic_store(&p->ticked, true);
             safepoint_ask(SAFEPOINT_SAMPLE);
+        }
         if (idle < PROFILE_IDLE_TICKS)
             continue;
         idle = 0;
@@ -110,11 +119,20 @@ static void profile_tick(void *ud) {
     }
 }
 
+/* Not at its first safepoint, or whatever comes first would get all the time of
+ * what comes after: somewhere within a tick from now. */
+static void profile_overdue(struct profile *p) {
+    p->due_ns = p->mark_ns + p->owed_ns % p->period_ns;
+    safepoint_ask(SAFEPOINT_SAMPLE);
+}
+
 static void profile_begins(void *ud) {
     struct profile *p = ud;
 
     p->mark_ns = uv_hrtime();
     atomic_store(&p->running, true);
+    if (p->owed_ns >= PROFILE_OVERDUE_TICKS * p->period_ns)
+        profile_overdue(p);
     if (atomic_load(&p->parked) && atomic_exchange(&p->parked, false)) {
         p->first_ns = p->period_ns - p->owed_ns % p->period_ns;
         ticker_wake(&p->ticker);
@@ -192,6 +210,14 @@ static bool profile_count(struct profile *p, uint64_t thread, uint32_t node,
     return true;
 }
 
+/* The next safepoint is asked when this one was too early. */
+static bool profile_is_due(struct profile *p) {
+    if (atomic_exchange(&p->ticked, false) || uv_hrtime() >= p->due_ns)
+        return true;
+    safepoint_ask(SAFEPOINT_SAMPLE);
+    return false;
+}
+
 /* safepoint_fn */
 static void profile_sample(void *ud, lua_State *L, int gc) {
     struct profile *p = ud;
@@ -201,6 +227,8 @@ static void profile_sample(void *ud, lua_State *L, int gc) {
     uint64_t ticks;
 
     if (!atomic_load(&p->running)) /* Luau that the scheduler calls itself */
+        return;
+    if (!profile_is_due(p))
         return;
     ticks = profile_take_ticks(p);
     if (ticks == 0)
@@ -228,6 +256,7 @@ static bool profile_start(struct profile *p) {
 
     atomic_init(&p->running, false);
     atomic_init(&p->parked, false);
+    atomic_init(&p->ticked, false);
     safepoint_serve(SAFEPOINT_SAMPLE, profile_sample, p);
     resumes_watch(profile_begins, profile_ends, p);
     error = ticker_start(&p->ticker, profile_tick, p);

@@ -6,16 +6,20 @@ How many samples a function gets is up to the machine. That it gets some at all
 is tried several times; everything else is about the form of what is written.
 """
 
+import ctypes
 import json
 import os
 import re
 import shutil
 import signal
+import sys
+import unittest
 import xml.etree.ElementTree
 
 import program
 
 TRIES = 10
+PR_SET_TIMERSLACK = 29  # linux/prctl.h
 LINE = re.compile(r"[^;]+(;[^;]+)* [1-9]\d*")
 SVG = "{http://www.w3.org/2000/svg}"
 RECORDINGS = os.path.join(program.ROOT, "docs/recordings")
@@ -55,8 +59,8 @@ class ProfileTest(program.ProgramTest):
         with open(os.path.join(self.dir, name), encoding="utf-8") as file:
             return file.read()
 
-    def profile(self, name, *args, code=0):
-        result = self.run_program("--profile", name, *args)
+    def profile(self, name, *args, code=0, **options):
+        result = self.run_program("--profile", name, *args, **options)
         self.assertEqual(result.code, code, result)
         return self.read(name)
 
@@ -132,6 +136,21 @@ class Folded(ProfileTest):
         local function spin() local from = os.clock() repeat until os.clock() - from > 0.0003 end
         for _ = 1, 30 do task.wait(0.02) spin() end"""
         self.until_seen("main thread;function -e:1;spin -e:2", "-e", script)
+
+    @unittest.skipUnless(sys.platform == "linux", "sets the slack of timers")
+    def test_timers_that_are_late(self):
+        """Then no tick comes while anything runs."""
+        script = """
+        local function spin() local from = os.clock() repeat until os.clock() - from > 0.0003 end
+        for _ = 1, 30 do task.wait(0.02) spin() end"""
+        libc = ctypes.CDLL(None, use_errno=True)
+
+        def late():
+            assert libc.prctl(PR_SET_TIMERSLACK, ctypes.c_ulong(20_000_000)) == 0
+
+        for _ in range(3):
+            stacks = self.folded("-e", script, preexec_fn=late)
+            self.assertIn("main thread;function -e:1;spin -e:2", stacks)
 
     def test_threads_come_and_go(self):
         """One at the address of another that was collected is not taken for it."""
