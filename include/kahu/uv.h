@@ -24,6 +24,11 @@ struct uv_loop_s;
  * machine about one millisecond late at most. After kahu_free() run the loop
  * once more: its handles close there. Until then the loop must not be closed.
  *
+ * What is queued outside a step, by a call between two turns of the loop, keeps
+ * the loop from sleeping but does not make uv_backend_fd() readable. A host
+ * that polls that descriptor in a loop of its own asks uv_backend_timeout()
+ * each time before it sleeps: 0 says that a turn is due.
+ *
  * @return KAHU_OK, KAHU_EINVAL (an argument is NULL), KAHU_ENOMEM, or
  *         KAHU_EDRIVER  libuv could not make its async handle
  *

@@ -110,7 +110,7 @@ enum kahu__ending { KAHU__VALUES, KAHU__ERROR };
 enum kahu__op_place {
     KAHU__IN_SLOTS,   /* open: s->ops finds it */
     KAHU__IN_ENDED,   /* ended, in order of completion: in s->ended, or, of
-                         * the round before, taken for this cycle's phase 1 */
+                       * the round before, taken for this cycle's phase 1 */
     KAHU__IN_DELIVERY /* being delivered, or parked with its wake */
 };
 

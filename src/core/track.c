@@ -11,6 +11,7 @@
  *   (2) A record's parent is NULL or in the list: the children of one that
  *       goes become its parent's.
  */
+#include <assert.h>
 #include <lualib.h>
 #include <string.h>
 
@@ -77,6 +78,7 @@ static void where_write(char *out, const lua_Debug *ar, int line) {
     size_t size = strlen(ar->short_src);
     size_t room = KAHU_WHERE_SIZE - WHERE_LINE;
 
+    assert(line >= 0);
     *--first = '\0';
     do
         *--first = (char)('0' + line % 10);

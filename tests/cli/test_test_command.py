@@ -467,6 +467,24 @@ class Choosing(TestCommand):
             self.assertEqual(len(names), 3)
             self.assertEqual([name[-1] for name in names if name[0] == "ok"], ran)
 
+    def test_only_in_only(self):
+        """The inner one narrows down what the outer one left."""
+        text = """
+        describe.only("s", function()
+            it("a", error)
+            describe("t", function() it.only("b", function() end) it("c", error) end)
+            it.only("d", function() end)
+        end)
+        describe("u", function() it("e", error) end)
+        describe.only("v", function() it("f", function() end) end)
+        """
+        names = self.names(text)
+        self.assertEqual(len(names), 6)
+        self.assertEqual(
+            [name[-1] for name in names if name[0] == "ok"],
+            ["s > t > b", "s > d", "v > f"],
+        )
+
     def test_skip_in_only(self):
         text = """
         describe.only("s", function() it.skip("a") it("b", function() end) end)

@@ -3,25 +3,14 @@
 """Proves that tools/check_docs notices what is wrong with a page."""
 
 import contextlib
-import importlib.machinery
-import importlib.util
 import io
 import os
 import pathlib
 import tempfile
 import unittest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-PROGRAM = os.environ.get("KAHU_PROGRAM", ROOT / "build/release/kahu")
-
-
-def load(name):
-    """A tool as a module, though its name has no ending."""
-    loader = importlib.machinery.SourceFileLoader(name, str(ROOT / "tools" / name))
-    module = importlib.util.module_from_spec(
-        importlib.util.spec_from_loader(name, loader))
-    loader.exec_module(module)
-    return module
+import tool
+PROGRAM = os.environ.get("KAHU_PROGRAM", tool.ROOT / "build/release/kahu")
 
 
 def block(head, code, output=None):
@@ -34,7 +23,7 @@ class CheckDocs(unittest.TestCase):
         room = tempfile.TemporaryDirectory()
         self.addCleanup(room.cleanup)
         self.root = pathlib.Path(room.name).resolve()
-        self.tool = load("check_docs")
+        self.tool = tool.load("check_docs")
         self.tool.ROOT = self.root
 
     def write(self, name, text):

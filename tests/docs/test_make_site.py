@@ -3,13 +3,11 @@
 """Proves that tools/make_site turns links into the site's, and finds broken
 ones. Doxygen is not needed."""
 
-import importlib.machinery
-import importlib.util
 import pathlib
 import tempfile
 import unittest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+import tool
 
 PAGES = {
     "docs/README.md": "# Main\n\n[Guide](guide/README.md), "
@@ -21,20 +19,12 @@ PAGES = {
 }
 
 
-def load(name):
-    loader = importlib.machinery.SourceFileLoader(name, str(ROOT / "tools" / name))
-    module = importlib.util.module_from_spec(
-        importlib.util.spec_from_loader(name, loader))
-    loader.exec_module(module)
-    return module
-
-
 class Site(unittest.TestCase):
     def setUp(self):
         room = tempfile.TemporaryDirectory()
         self.addCleanup(room.cleanup)
         self.root = pathlib.Path(room.name).resolve()
-        self.tool = load("make_site")
+        self.tool = tool.load("make_site")
         self.tool.ROOT = self.root
         for name, text in PAGES.items():
             self.write(name, text)
