@@ -168,6 +168,9 @@ typedef enum kahu_thread_state {
 /** Room for a file and a line, cut when they are longer. */
 #define KAHU_WHERE_SIZE 128
 
+/** So many makers of a thread, itself included, are kept in mind. */
+#define KAHU_ORIGIN_LEVELS 16
+
 /** A tracked thread; append-only. The pointers are lent for the call. */
 typedef struct kahu_thread_info {
     size_t size;             /**< sizeof(kahu_thread_info), set by the caller */
@@ -197,10 +200,11 @@ KAHU_API kahu_status kahu_get_thread_info(kahu_sched *s, lua_State *co,
 
 /**
  * Tells where co was made (level 0), where the thread that made it was (level
- * 1), and so on: "source:line", or "" where the host did. Not those that were
- * collected: the thread before counts as made by the maker of such a one.
+ * 1), and so on: "source:line", or "" where the host did. That those threads
+ * have ended, or were collected, makes no difference.
  *
- * @param out  receives it
+ * @param level  below KAHU_ORIGIN_LEVELS: so many are kept
+ * @param out    receives it
  * @return KAHU_OK, KAHU_EINVAL (out is NULL), or
  *         KAHU_ESTALE  co is not tracked, or level is beyond the last
  *

@@ -3,7 +3,8 @@
  * track.c - a record of every thread, for those who ask for it.
  *
  * The VM tells when a thread is made and when it is freed (chain.c), so a
- * record is there exactly as long as its thread, and holds nothing.
+ * record is there exactly as long as its thread, and holds nothing. Only where
+ * it was made outlives it, for what it has made.
  *
  * Invariants
  *   (1) Records are in one list in order of making; a parent comes before its
@@ -16,6 +17,7 @@
 #include <string.h>
 
 #include "../base/common.h"
+#include "origin.h"
 #include "sched.h"
 
 struct track {
@@ -34,7 +36,7 @@ struct track {
     uint64_t walk; /* the last kahu_each_thread() that wants it */
     void *ud;
     char *label; /* NULL: none */
-    char started[KAHU_WHERE_SIZE];
+    struct kahu__origin *origin;
 };
 
 struct kahu__tracker {
@@ -100,6 +102,10 @@ static bool where_runs(lua_State *co, char *out) {
             return true;
         }
     return false;
+}
+
+static void where_copy(char *out, const struct kahu__origin *o) {
+    memcpy(out, o->where, strlen(o->where) + 1);
 }
 
 /* That, or where a fresh thread will begin: its function is at index 1. */
@@ -188,16 +194,30 @@ static void track_disown(struct track *r) {
     }
 }
 
+static struct track *track_make(kahu_sched *s, struct track *parent,
+                                const char *where) {
+    struct track *r = kahu__calloc(&s->alloc, sizeof(*r));
+
+    if (r == NULL)
+        return NULL;
+    r->origin = kahu__origin_new(
+        &s->alloc, parent == NULL ? NULL : &parent->origin, where);
+    if (r->origin != NULL)
+        return r;
+    kahu__free(&s->alloc, r, sizeof(*r));
+    return NULL;
+}
+
 /* NULL when memory is out. */
 static struct track *track_new(kahu_sched *s, lua_State *co,
-                               struct track *parent) {
+                               struct track *parent, const char *where) {
     struct kahu__tracker *t = s->tracker;
     struct track *r;
     uint32_t number;
 
     if (!kahu__index_reserve(&t->index, co) ||
         (number = records_number(s, t)) == 0 ||
-        (r = kahu__calloc(&s->alloc, sizeof(*r))) == NULL)
+        (r = track_make(s, parent, where)) == NULL)
         return NULL;
     r->co = co;
     r->id = ++t->last_id;
@@ -228,6 +248,7 @@ static void track_free(kahu_sched *s, struct track *r) {
     track_unlist(t, r);
     track_disown(r);
     track_free_label(s, r);
+    kahu__origin_release(&s->alloc, r->origin);
     kahu__free(&s->alloc, r, sizeof(*r));
 }
 
@@ -262,15 +283,14 @@ static bool track_is_full(kahu_sched *s, lua_State *L) {
 /* ------------------------------------------------------------------------ */
 
 void kahu__track_made(kahu_sched *s, lua_State *L, lua_State *co) {
-    struct track *r;
+    char where[KAHU_WHERE_SIZE];
 
     s->threads_full = track_is_full(s, L);
     if (s->threads_full)
         luaL_error(L, "%s", kahu_status_text(KAHU_ETHREADS));
-    r = track_new(s, co, track_find(s, L));
-    if (r == NULL)
+    (void)where_runs(L, where);
+    if (track_new(s, co, track_find(s, L), where) == NULL)
         luaL_error(L, "%s", kahu_status_text(KAHU_ENOMEM));
-    (void)where_runs(L, r->started);
 }
 
 void kahu__track_gone(kahu_sched *s, const lua_State *co) {
@@ -285,7 +305,7 @@ bool kahu__track_meet(kahu_sched *s, lua_State *co) {
 
     if (track_find(s, co) != NULL)
         return true;
-    r = track_new(s, co, NULL);
+    r = track_new(s, co, NULL, "");
     if (r != NULL)
         r->met = r->unseen = true;
     return r != NULL;
@@ -413,7 +433,7 @@ static void info_fill(kahu_sched *s, const struct track *r,
     };
     info_wakes(s, info);
     where_find(r->co, info->where);
-    memcpy(info->started, r->started, sizeof(info->started));
+    where_copy(info->started, r->origin);
 }
 
 kahu_status kahu_get_thread_info(kahu_sched *s, lua_State *co,
@@ -437,17 +457,17 @@ kahu_status kahu_get_thread_info(kahu_sched *s, lua_State *co,
 
 kahu_status kahu_get_thread_origin(kahu_sched *s, lua_State *co, unsigned level,
                                    char out[KAHU_WHERE_SIZE]) {
+    const struct kahu__origin *o;
     const struct track *r;
 
     KAHU__LOOP_ONLY(s);
     if (out == NULL)
         return KAHU_EINVAL;
     r = track_find(s, co);
-    while (r != NULL && level-- > 0)
-        r = r->parent;
-    if (r == NULL)
+    o = r == NULL ? NULL : kahu__origin_up(r->origin, level);
+    if (o == NULL)
         return KAHU_ESTALE;
-    memcpy(out, r->started, sizeof(r->started));
+    where_copy(out, o);
     return KAHU_OK;
 }
 

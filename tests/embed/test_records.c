@@ -207,6 +207,62 @@ static void who_started_whom(void **state) {
     host_close(&h);
 }
 
+/* Each of these threads ends as soon as it has made the next one. */
+static lua_State *end_of_a_chain(struct host *h, int length) {
+    lua_pushinteger(h->L, length);
+    lua_setglobal(h->L, "length");
+    host_run(h, "local function f(n)\n"
+                "  if n == 0 then last = coroutine.running() task.wait(1) end\n"
+                "  if n > 0 then task.defer(f, n - 1) end\n"
+                "end\n"
+                "f(length)");
+    (void)kahu_stepped_advance(h->m, 0);
+    lua_gc(h->L, LUA_GCCOLLECT, 0);
+    return global_thread(h, "last");
+}
+
+static void makers_that_were_collected(void **state) {
+    struct host h;
+    lua_State *last;
+    char where[KAHU_WHERE_SIZE];
+
+    (void)state;
+    host_open(&h, NULL);
+    track(&h);
+    last = end_of_a_chain(&h, 2);
+    assert_int_equal(info_of(&h, last).id, 3);
+    assert_int_equal(info_of(&h, last).parent_id, 1); /* 2 was collected */
+    assert_string_equal(origin_of(&h, last, 0), "test:3");
+    assert_string_equal(origin_of(&h, last, 1), "test:3");
+    assert_string_equal(origin_of(&h, last, 2), "");
+    assert_int_equal(kahu_get_thread_origin(h.s, last, 3, where), KAHU_ESTALE);
+    host_close(&h);
+}
+
+/* As many are told of as are promised, wherever it was that older ones were
+ * forgotten. */
+static void a_long_line_of_makers(void **state) {
+    char where[KAHU_WHERE_SIZE];
+
+    (void)state;
+    for (int length = 14; length < 70; length++) {
+        struct host h;
+        lua_State *last;
+
+        host_open(&h, NULL);
+        track(&h);
+        last = end_of_a_chain(&h, length);
+        for (int level = 0; level < KAHU_ORIGIN_LEVELS; level++)
+            if (level <= length)
+                assert_string_equal(origin_of(&h, last, (unsigned)level),
+                                    level == length ? "" : "test:3");
+        assert_int_equal(
+            kahu_get_thread_origin(h.s, last, KAHU_ORIGIN_LEVELS, where),
+            KAHU_ESTALE);
+        host_close(&h);
+    }
+}
+
 static void nobody_is_known_without_tracking(void **state) {
     struct host h;
     char where[KAHU_WHERE_SIZE];
@@ -410,6 +466,8 @@ int main(void) {
         cmocka_unit_test(a_walk_may_end_early_and_bear_the_collector),
         cmocka_unit_test(what_it_waits_for_and_where),
         cmocka_unit_test(who_started_whom),
+        cmocka_unit_test(makers_that_were_collected),
+        cmocka_unit_test(a_long_line_of_makers),
         cmocka_unit_test(nobody_is_known_without_tracking),
         cmocka_unit_test(a_running_thread_and_when_it_last_yielded),
         cmocka_unit_test(labels_and_data),
