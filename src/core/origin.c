@@ -17,7 +17,7 @@ static struct kahu__origin *origin_make(struct kahu__alloc *a,
 
     if (o == NULL)
         return NULL;
-    o->up = NULL;
+    o->up = o->last = NULL;
     o->uses = 1;
     o->depth = depth;
     memcpy(o->where, where, size - sizeof(*o));
@@ -51,13 +51,11 @@ static bool origin_forget(struct kahu__alloc *a, struct kahu__origin **o) {
     return true;
 }
 
-struct kahu__origin *kahu__origin_new(struct kahu__alloc *a,
-                                      struct kahu__origin **maker,
-                                      const char *where) {
+static struct kahu__origin *origin_add(struct kahu__alloc *a,
+                                       struct kahu__origin **maker,
+                                       const char *where) {
     struct kahu__origin *o;
 
-    if (maker == NULL || *maker == NULL)
-        return origin_make(a, where, 1);
     if ((*maker)->depth == 2 * KAHU_ORIGIN_LEVELS - 1 &&
         !origin_forget(a, maker))
         return NULL;
@@ -66,13 +64,30 @@ struct kahu__origin *kahu__origin_new(struct kahu__alloc *a,
         return NULL;
     o->up = *maker;
     o->up->uses++;
+    o->up->last = o;
     return o;
+}
+
+struct kahu__origin *kahu__origin_new(struct kahu__alloc *a,
+                                      struct kahu__origin **maker,
+                                      const char *where) {
+    struct kahu__origin *last;
+
+    if (maker == NULL || *maker == NULL)
+        return origin_make(a, where, 1);
+    last = (*maker)->last;
+    if (last == NULL || strcmp(last->where, where) != 0)
+        return origin_add(a, maker, where);
+    last->uses++;
+    return last;
 }
 
 void kahu__origin_release(struct kahu__alloc *a, struct kahu__origin *o) {
     while (o != NULL && --o->uses == 0) {
         struct kahu__origin *up = o->up;
 
+        if (up != NULL && up->last == o)
+            up->last = NULL;
         kahu__free(a, o, origin_size(o->where));
         o = up;
     }

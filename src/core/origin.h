@@ -11,6 +11,8 @@
  *   (2) depth is the length of the chain from here on, itself included. It is
  *       below 2 * KAHU_ORIGIN_LEVELS: whoever is that far from the beginning
  *       forgets the farther half before it makes another.
+ *   (3) last is no use: NULL from when that one goes. Threads made in a row at
+ *       one place by one maker have one origin.
  */
 #ifndef KAHU_CORE_ORIGIN_H
 #define KAHU_CORE_ORIGIN_H
@@ -20,13 +22,14 @@
 #include "../base/alloc.h"
 
 struct kahu__origin {
-    struct kahu__origin *up; /* the maker's; NULL: forgotten, or nobody's */
+    struct kahu__origin *up;   /* the maker's; NULL: forgotten, or nobody's */
+    struct kahu__origin *last; /* made of those it is up to; see (3) */
     uint32_t uses;
     uint32_t depth;
     char where[]; /* "source:line", or "" */
 };
 
-/* An origin with one use. *maker, which may be NULL as maker may, is the
+/* An origin with one use more. *maker, which may be NULL as maker may, is the
  * maker's; it may become another. NULL when memory is out. */
 struct kahu__origin *kahu__origin_new(struct kahu__alloc *a,
                                       struct kahu__origin **maker,
