@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "kahu/threads.h"
+#include "message.h"
 #include "report.h"
 #include "run.h"
 #include "safepoint.h"
@@ -40,6 +41,7 @@ static void explain_list(const struct explain *e, kahu_dump_what what,
     struct explain_list list = {title};
     int64_t status;
 
+    message_begin();
     report_flush();
     status = kahu_dump(e->s, what, explain_line, &list);
     if (status < 0)
@@ -117,7 +119,7 @@ static void explain_handle(void (*handler)(int number)) {
 
 void explain_catch(struct explain *e, lua_State *script) {
     e->script = script;
-    if (e->always)
+    if (e->always && script != NULL)
         (void)kahu_set_thread_label(e->s, script, "script");
     explain_asked.e = e;
     safepoint_serve(SAFEPOINT_EXPLAIN, explain_at_safepoint, NULL);

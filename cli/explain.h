@@ -28,7 +28,8 @@ struct explain {
 bool explain_open(struct explain *e, kahu_sched *s, lua_State *L,
                   uv_loop_t *loop, bool always);
 
-/* From here on the signals are answered, from explain_release() on ignored. */
+/* From here on the signals are answered, from explain_release() on ignored.
+ * script is NULL in a session. */
 void explain_catch(struct explain *e, lua_State *script);
 void explain_release(void);
 

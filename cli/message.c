@@ -31,6 +31,11 @@ void message_set_before(void (*before)(void)) {
     message_before = before;
 }
 
+void message_begin(void) {
+    if (message_before != NULL)
+        message_before();
+}
+
 /* NO_COLOR as no-color.org has it: set, and not empty. */
 bool message_suits_color(FILE *out) {
     const char *no_color = getenv("NO_COLOR");
@@ -276,8 +281,7 @@ void message_error(kahu_sched *s, lua_State *co, const char *message,
     bool has_line = message_find_line(message, co, &line);
     bool has_hint = hints_find(&hint, message, has_line ? line.text : NULL, co);
 
-    if (message_before != NULL)
-        message_before();
+    message_begin();
     message_line(stderr, page.colored, MESSAGE_RED, "%s", message);
     if (has_line)
         message_source(&page, &line, message_span(message, co, &line, &hint));

@@ -36,6 +36,9 @@ void message_set_color(enum message_color color);
 /* Called before a message is written; NULL: nothing is. */
 void message_set_before(void (*before)(void));
 
+/* What message_error() begins with, for who writes lines of another kind. */
+void message_begin(void);
+
 /* co is the thread that failed, with its frames; NULL when there is none, as
  * with errors of compilation. traceback has a line a frame, or none. */
 void message_error(kahu_sched *s, lua_State *co, const char *message,

@@ -13,6 +13,7 @@
 #include "kahu/threads.h"
 #include "message.h"
 #include "report.h"
+#include "safepoint.h"
 #include "texts.h"
 #include "vm.h"
 
@@ -48,49 +49,44 @@ static struct {
     bool echoed; /* the terminal has shown ^C, and nothing came after it */
 } repl_signal;
 
-static void repl_interrupt(lua_State *L, int gc);
-
 /* What runs now, or is about to, does not get beyond its next safepoint. */
-static void repl_raise(lua_State *L) {
+static void repl_raise(void) {
     repl_signal.raising = 1;
     repl_signal.repl->line.interrupted = true;
-    lua_callbacks(L)->interrupt = repl_interrupt;
+    safepoint_ask(SAFEPOINT_LINE);
 }
 
-/* At every safepoint until the resume is over, so that no pcall outlives it. In
- * the collector nothing may raise. An interrupt of what is being ended asks for
- * nothing more. */
-static void repl_interrupt(lua_State *L, int gc) {
-    if (gc >= 0)
-        return;
-    lua_callbacks(L)->interrupt = NULL; /* before: a new one sets it again */
+/* safepoint_fn: at every one until the resume is over, so that no pcall
+ * outlives it. An interrupt of what is being ended asks for nothing more. */
+static void repl_at_safepoint(void *ud, lua_State *L, int gc) {
+    (void)ud;
+    (void)gc;
     if (editor_take_interrupt(repl_signal.repl->editor))
         repl_signal.echoed = true;
     else if (!repl_signal.raising)
         return;
-    repl_raise(L);
+    repl_raise();
     if (!lua_checkstack(L, 1))
         return;
     lua_pushliteral(L, "interrupted"); /* where, the traceback says */
     lua_error(L);
 }
 
-/* A resume is over that nothing of Luau's is below of. */
-static void repl_resume_over(lua_State *L) {
-    if (!repl_signal.raising)
-        return;
+/* A resume is over that nothing of Luau's is below of. What is asked of the next
+ * safepoint is found to be over there. */
+static void repl_resume_over(void) {
     repl_signal.raising = 0;
-    lua_callbacks(L)->interrupt = NULL;
 }
 
 /* kahu_hooks.on_resume: nothing but a spawn is inside of another resume. */
 static void repl_on_resume(void *ud, lua_State *L, const kahu_feedback *f) {
     struct repl *r = ud;
 
+    (void)L;
     if (f->cause == KAHU_BY_SPAWN || f->cause == KAHU_BY_CANCEL)
         return;
     r->line.runs = false;
-    repl_resume_over(L);
+    repl_resume_over();
 }
 
 static void repl_line_defers(struct repl_line *line, uint64_t wake) {
@@ -119,7 +115,7 @@ static void repl_on_event(void *ud, const kahu_event *e) {
         return;
     r->line.runs = true;
     if (r->line.interrupted)
-        repl_raise(r->host.L);
+        repl_raise();
 }
 
 /* What runs is ended, or when nothing does what is being typed is dropped:
@@ -127,7 +123,7 @@ static void repl_on_event(void *ud, const kahu_event *e) {
 static void repl_on_signal(int number) {
     const struct repl *r = repl_signal.repl;
 
-    lua_callbacks(r->host.L)->interrupt = repl_interrupt;
+    safepoint_ask(SAFEPOINT_LINE);
     if (number == SIGTERM)
         kahu_stop(r->host.s, 128 + number);
     editor_interrupt(r->editor);
@@ -316,7 +312,7 @@ static void repl_start(struct repl *r, lua_State *co) {
     else if (kahu_spawn(r->host.s, co, NULL, 0) != KAHU_OK)
         report_failure("cannot run the line", "the scheduler refuses it");
     r->line.runs = false;
-    repl_resume_over(r->host.L);
+    repl_resume_over();
     if (r->host.stepped != NULL)
         repl_run_virtual(r);
     else
@@ -458,6 +454,7 @@ int repl_run(const struct repl_host *host) {
     if (!repl_open(&r))
         return EXIT_SCRIPT;
     message_set_before(repl_before_message);
+    safepoint_serve(SAFEPOINT_LINE, repl_at_safepoint, NULL);
     repl_set_handlers(repl_on_signal);
     printf("kahu %d.%d.%d, Ctrl-D to leave\n", KAHU_VERSION_MAJOR,
            KAHU_VERSION_MINOR, KAHU_VERSION_PATCH);

@@ -235,6 +235,7 @@ static int run_session(struct run *r) {
     const struct repl_host host = {r->options, r->L, r->s, r->stepped,
                                    &r->loop};
 
+    explain_catch(&r->explain, NULL);
     return repl_run(&host);
 }
 #else /* main.c has refused it */

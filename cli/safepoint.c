@@ -19,6 +19,7 @@ static struct {
     struct safepoint_server trace;
     struct safepoint_server sample;
     struct safepoint_server explain;
+    struct safepoint_server line;
 } safepoint;
 
 static void safepoint_call(const struct safepoint_server *server, lua_State *L,
@@ -39,9 +40,9 @@ static void safepoint_interrupt(lua_State *L, int gc);
  * no use in the collector. The interrupt is cleared before, so that whoever
  * asks in between sets it again. */
 static unsigned safepoint_take(lua_Callbacks *callbacks, int gc) {
-    unsigned kept = gc < 0
-                        ? SAFEPOINT_END
-                        : SAFEPOINT_END | SAFEPOINT_TRACE | SAFEPOINT_EXPLAIN;
+    unsigned kept = gc < 0 ? SAFEPOINT_END
+                           : SAFEPOINT_END | SAFEPOINT_TRACE |
+                                 SAFEPOINT_EXPLAIN | SAFEPOINT_LINE;
     unsigned asked;
 
     if (safepoint.limited)
@@ -64,6 +65,8 @@ static void safepoint_interrupt(lua_State *L, int gc) {
         safepoint_call(&safepoint.trace, L, gc);
     if (asked & SAFEPOINT_EXPLAIN)
         safepoint_call(&safepoint.explain, L, gc);
+    if (asked & SAFEPOINT_LINE)
+        safepoint_call(&safepoint.line, L, gc);
     if (asked & SAFEPOINT_END)
         safepoint_end(L);
 }
@@ -83,8 +86,10 @@ void safepoint_serve(enum safepoint_request request, safepoint_fn fn,
         safepoint.trace = server;
     else if (request == SAFEPOINT_SAMPLE)
         safepoint.sample = server;
-    else
+    else if (request == SAFEPOINT_EXPLAIN)
         safepoint.explain = server;
+    else
+        safepoint.line = server;
 }
 
 /* Luau lets the interrupt be set from anywhere; a request is there before. */

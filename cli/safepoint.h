@@ -14,14 +14,16 @@
 #include <stdbool.h>
 
 enum safepoint_request {
-    SAFEPOINT_END = 1,    /* an error at every safepoint from now on */
-    SAFEPOINT_TRACE = 2,  /* calls its function once */
-    SAFEPOINT_SAMPLE = 4, /* the same */
-    SAFEPOINT_EXPLAIN = 8 /* the same */
+    SAFEPOINT_END = 1,     /* an error at every safepoint from now on */
+    SAFEPOINT_TRACE = 2,   /* calls its function once */
+    SAFEPOINT_SAMPLE = 4,  /* the same */
+    SAFEPOINT_EXPLAIN = 8, /* the same */
+    SAFEPOINT_LINE = 16    /* the same, and it may raise */
 };
 
 /* gc is not below 0 inside the collector, where there are samples only. Must
- * not raise, nor use the stack of L, which is only to be looked at. */
+ * not raise but where it is said, nor use the stack of L, which is only to be
+ * looked at. */
 typedef void (*safepoint_fn)(void *ud, lua_State *L, int gc);
 
 /* Once for a process, before anything is asked. limited: the scheduler's limits

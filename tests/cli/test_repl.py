@@ -11,7 +11,7 @@ import program
 import terminal
 
 HAS_REPL = "KAHU_NO_REPL" not in os.environ
-INTERRUPT, END, TAB, UP = "\x03", "\x04", "\t", "\x1b[A"
+INTERRUPT, END, TAB, UP, QUIT = "\x03", "\x04", "\t", "\x1b[A", "\x1c"
 
 
 class Refused(program.ProgramTest):
@@ -238,6 +238,50 @@ class Meanwhile(Session):
         shell.type("1")
         self.assertIn("\nlate", shell.expect("late").replace("\r", ""))
         self.assertNotIn("\x1b", shell.expect("> 1"))
+
+
+class Questions(Session):
+    """SIGQUIT, which is Ctrl-\\, and SIGUSR1: what is there."""
+
+    def test_while_one_types(self):
+        shell = self.open("repl", "--explain")
+        self.run_line(shell, "task.delay(1000, print)")
+        shell.type("6 * ")
+        shell.expect("6 * ")
+        for ask in (lambda: shell.type(QUIT), lambda: shell.process.send_signal(signal.SIGUSR1)):
+            ask()
+            shown = shell.expect("> 6 * ")
+            self.assertIn("kahu: live threads:\r\n  #", shown)
+            self.assertIn("1 thread; kept alive by 1 sleeping", shown)
+        shell.type("7\r")
+        shell.expect("42\r\n> ")
+        self.leave(shell)
+
+    def test_while_a_line_runs(self):
+        shell = self.open()
+        shell.type("print('runs') while true do end\r")
+        shell.expect("\nruns\r\n")
+        shell.type(QUIT)
+        shell.expect("live threads (--explain knows more of them):\r\n")
+        shell.expect("running at repl[1]:1")
+        shell.type(INTERRUPT)
+        shell.expect("interrupted\r\n")
+        shell.expect("> ")
+        self.assertEqual(self.run_line(shell, "1"), "1\n")
+        self.leave(shell)
+
+    def test_between_two_interrupts(self):
+        """Neither is lost for the other."""
+        shell = self.open()
+        shell.type("print('runs') while true do end\r")
+        shell.expect("\nruns\r\n")
+        for number in (signal.SIGQUIT, signal.SIGINT, signal.SIGQUIT):
+            shell.process.send_signal(number)
+        shell.expect("live threads")
+        shell.expect("interrupted")
+        shell.expect("> ")
+        self.assertEqual(self.run_line(shell, "1"), "1\n")
+        self.leave(shell)
 
 
 class Interrupts(Session):
