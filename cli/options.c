@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <uv.h>
 
 #include "kahu/kahu.h"
@@ -221,7 +222,9 @@ static bool options_pace(const char *text, struct gc_pace *out) {
         options_pace_number(&rest, 101, 2000, &out->speed) &&
         options_pace_number(&rest, 1, 1000, &out->step) && *rest == '\0')
         return true;
-    fprintf(stderr, "kahu: --gc-pace takes GOAL[,SPEED[,STEP]], not '%s'\n",
+    fprintf(stderr,
+            "kahu: --gc-pace takes GOAL[,SPEED[,STEP]], at least 101,101,1 and "
+            "at most 10000,2000,1000, not '%s'\n",
             text);
     return false;
 }
@@ -384,6 +387,46 @@ static bool options_rest(struct options *o, int argc, char **argv, int *code) {
     return options_refuse(o, code);
 }
 
+/* ------------------------------------------------------------------------ */
+/* Files that are written                                                   */
+/* ------------------------------------------------------------------------ */
+
+static bool options_is_same_file(const char *a, const char *b) {
+    struct stat one;
+    struct stat other;
+
+    return strcmp(a, b) == 0 ||
+           (stat(a, &one) == 0 && stat(b, &other) == 0 &&
+            S_ISREG(one.st_mode) && one.st_dev == other.st_dev &&
+            one.st_ino == other.st_ino);
+}
+
+/* The name of the file was forgotten, as likely as not. */
+static bool options_is_source(const struct options *o, const char *path) {
+    const char *ending = strrchr(path, '.');
+
+    return (ending != NULL &&
+            (strcmp(ending, ".luau") == 0 || strcmp(ending, ".lua") == 0)) ||
+           (o->script != NULL && options_is_same_file(path, o->script));
+}
+
+static bool options_may_write(const struct options *o) {
+    const char *outputs[] = {o->trace, o->profile};
+
+    for (size_t i = 0; i < 2; i++)
+        if (outputs[i] != NULL && options_is_source(o, outputs[i])) {
+            fprintf(stderr, "kahu: will not write over '%s', a script\n",
+                    outputs[i]);
+            return false;
+        }
+    if (o->trace == NULL || o->profile == NULL ||
+        !options_is_same_file(o->trace, o->profile))
+        return true;
+    fprintf(stderr, "kahu: --trace and --profile both write to '%s'\n",
+            o->profile);
+    return false;
+}
+
 void options_default(struct options *out) {
     *out = (struct options){.optimization = 1, .debug = 1};
     out->gc_pace = (struct gc_pace){.goal = 300, .speed = 400, .step = 64};
@@ -418,8 +461,10 @@ static bool options_read(struct options *o, int argc, char **argv, int *code) {
 
 bool options_parse(struct options *out, int argc, char **argv, int *code) {
     options_default(out);
-    return options_read(out, argc, argv, code) &&
-           options_rest(out, argc, argv, code);
+    if (!options_read(out, argc, argv, code) ||
+        !options_rest(out, argc, argv, code))
+        return false;
+    return options_may_write(out) || options_refuse(out, code);
 }
 
 bool options_parse_session(struct options *out, int argc, char **argv,
@@ -428,8 +473,9 @@ bool options_parse_session(struct options *out, int argc, char **argv,
     out->interactive = true;
     if (!options_read(out, argc, argv, code))
         return false;
-    if (out->code == NULL && optind == argc)
+    if (out->code != NULL || optind < argc)
+        fputs("kahu: a session takes options only\n", stderr);
+    else if (options_may_write(out))
         return true;
-    fputs("kahu: a session takes options only\n", stderr);
     return options_refuse(out, code);
 }

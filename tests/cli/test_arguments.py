@@ -138,7 +138,38 @@ class Mistakes(program.ProgramTest):
         for value in ("", "x", "100", "-200", "200,", "200,100", "200,,1", "200,200,0",
                       "200,200,1,1", "200 ", "1e3", "200,200,1001", "200,2001", "10001", "99999999999999999999"):
             self.refuse(["--gc-pace", value, "x"],
-                        f"--gc-pace takes GOAL[,SPEED[,STEP]], not '{value}'")
+                        "--gc-pace takes GOAL[,SPEED[,STEP]], at least 101,101,1 and at most "
+                        f"10000,2000,1000, not '{value}'")
+
+    def test_what_is_written_is_no_script(self):
+        text = "print(1)"
+        for script, output, *link in (
+            ("x.luau", "x.luau"),
+            ("x.luau", "./x.luau"),
+            ("x.luau", "other.luau"),
+            ("x.luau", "new.lua"),
+            ("x", "x"),
+            ("x", "link.json", "x"),
+        ):
+            self.write(script, text)
+            self.write("other.luau", text)
+            if link:
+                os.symlink(link[0], os.path.join(self.dir, output))
+            self.refuse(["--trace", output, script], f"will not write over '{output}', a script")
+            for name in (script, "other.luau"):
+                with open(os.path.join(self.dir, name), encoding="utf-8") as file:
+                    self.assertEqual(file.read(), text)
+            self.assertFalse(os.path.exists(os.path.join(self.dir, "new.lua")))
+        self.write("x.json", text)
+        self.refuse(["--profile", "x.json", "x.json"], "will not write over 'x.json', a script")
+
+    def test_two_files_are_two(self):
+        self.write("x.luau", "print(1)")
+        args = ["--trace", "./t.json", "--profile", "t.json"]
+        self.write("t.json", "")
+        self.refuse([*args, "x.luau"], "--trace and --profile both write to 't.json'")
+        args[1] = "t.json"
+        self.refuse([*args, "x.luau"], "--trace and --profile both write to 't.json'")
 
 
 class Information(program.ProgramTest):
