@@ -440,11 +440,9 @@ static struct module *modules_stuck(const struct modules *m) {
 
 bool modules_unblock(struct modules *m) {
     struct module *module = NULL;
-    size_t pending = 0;
 
-    for (int kind = 0; kind < KAHU_KINDS; kind++)
-        pending += kahu_count(m->s, (kahu_kind)kind);
-    if (pending == m->waiters && !kahu_is_ready(m->s))
+    if (kahu_count(m->s, KAHU_OPERATION) == m->waiters &&
+        kahu_next_deadline_ns(m->s) == KAHU_NEVER_NS && !kahu_is_ready(m->s))
         module = modules_stuck(m);
     if (module == NULL)
         return false;

@@ -23,8 +23,8 @@ void modules_open(lua_State *L, struct modules *m);
 void modules_provide(lua_State *L, const char *path);
 
 /* To be called when nothing is ready. If all that is still pending are threads
- * that wait for modules, nothing will ever end them: fails those of a module
- * that yielded, and returns true. */
+ * that wait for modules, and waits that never end, nothing will ever end them:
+ * fails those of a module that yielded, and returns true. */
 bool modules_unblock(struct modules *m);
 
 #endif

@@ -277,6 +277,22 @@ kahu: what is left can never be done:
         process.send_signal(signal.SIGINT)
         self.assertEqual(self.finish(process).code, 130)
 
+    def test_beside_a_module_that_nobody_resumes(self):
+        """Its require fails, as it would without the wait."""
+        self.write("hang.luau", "coroutine.yield() return 1")
+        script = "task.delay(math.huge, print) require('./hang')"
+        told = "hang.luau: module yielded and nothing is left that would resume it\n"
+        result = self.run_program("--virtual-time", "-e", script)
+        self.assertEqual(result.code, 1)
+        self.assertIn(told, result.err)
+        self.assertTrue(result.err.endswith(self.ENDLESS), result.err)
+        process = self.start("-e", script)
+        self.assertIn(told, program.decode(process.stderr.readline()))
+        while (line := program.decode(process.stderr.readline())) != self.ENDLESS:
+            self.assertNotEqual(line, "")
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(self.finish(process).code, 130)
+
     def test_what_ended_is_not_held(self):
         script = """
         local dead = setmetatable({}, {__mode = "k"})
