@@ -165,17 +165,18 @@ static const char *load_trailer(FILE *f, size_t *size, uint64_t *sum) {
 
     if (fseek(f, -BUNDLE_TRAILER, SEEK_END) != 0 || (end = ftell(f)) < 0 ||
         fread(trailer, 1, sizeof(trailer), f) != sizeof(trailer))
-        return "cannot be read";
+        return "it cannot be read";
     if (memcmp(trailer, BUNDLE_MAGIC, 8) != 0)
-        return "is missing: the file was cut, stripped, or changed";
+        return "it is missing: the file was cut, stripped, or changed";
     if (bundle_u32(trailer + 8) != BUNDLE_FORMAT)
-        return "has an unknown format";
+        return "it has an unknown format";
     bytes = bundle_u64(trailer + 16);
     *sum = bundle_u64(trailer + 24);
     if (bytes > (uint64_t)end)
-        return "is damaged";
+        return "it is damaged";
     *size = (size_t)bytes;
-    return fseek(f, end - (long)bytes, SEEK_SET) == 0 ? NULL : "cannot be read";
+    return fseek(f, end - (long)bytes, SEEK_SET) == 0 ? NULL
+                                                      : "it cannot be read";
 }
 
 /* The same, with the bundle in b->bytes. */
@@ -189,8 +190,8 @@ static const char *load_bytes(FILE *f, struct bundle *b, size_t *size) {
     if (b->bytes == NULL)
         return strerror(ENOMEM);
     if (fread(b->bytes, 1, *size, f) != *size)
-        return "cannot be read";
-    return bundle_sum(b->bytes, *size) == sum ? NULL : "is damaged";
+        return "it cannot be read";
+    return bundle_sum(b->bytes, *size) == sum ? NULL : "it is damaged";
 }
 
 static const char *load_all(struct bundle *b) {
@@ -208,7 +209,7 @@ static const char *load_all(struct bundle *b) {
     read_bundle(&r, b);
     if (r.memory)
         return strerror(ENOMEM);
-    return r.wrong ? "is damaged" : NULL;
+    return r.wrong ? "it is damaged" : NULL;
 }
 
 bool bundle_load(struct bundle *out) {
@@ -218,7 +219,7 @@ bool bundle_load(struct bundle *out) {
     why = load_all(out);
     if (why == NULL)
         return true;
-    report_failure("the script in this program", why);
+    report_failure("cannot run the script in this program", why);
     bundle_free(out);
     return false;
 }

@@ -225,7 +225,7 @@ static int compile_sorted(struct compile *c) {
     char path[SCRIPT_PATH];
     int code;
 
-    if (!options_parse(&o, c->rest_count, c->rest, &code))
+    if (!options_parse_compile(&o, c->rest_count, c->rest, &code))
         return code;
     if (!compile_keep(c, &o))
         return EXIT_USAGE;

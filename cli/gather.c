@@ -128,6 +128,8 @@ static void gather_call(void *ud, const struct requires_call *c) {
     struct gathering *a = ud;
 
     if (c->kind == REQUIRES_DYNAMIC) {
+        if (a->g->includes[0] != NULL)
+            return; /* as this one may be */
         fprintf(stderr,
                 "%s:%u: warning: what is required here is known only when it "
                 "runs: name it with --include\n",

@@ -118,7 +118,7 @@ static void options_print_version(void) {
 
 /* A mistake was told; how to go on. */
 static bool options_refuse(const struct options *o, int *code) {
-    fprintf(stderr, "Try 'kahu %s--help'.\n", o->interactive ? "repl " : "");
+    fprintf(stderr, "Try 'kahu %s--help'.\n", o->command);
     *code = EXIT_USAGE;
     return false;
 }
@@ -428,7 +428,7 @@ static bool options_may_write(const struct options *o) {
 }
 
 void options_default(struct options *out) {
-    *out = (struct options){.optimization = 1, .debug = 1};
+    *out = (struct options){.command = "", .optimization = 1, .debug = 1};
     out->gc_pace = (struct gc_pace){.goal = 300, .speed = 400, .step = 64};
     out->profile_rate_hz = PROFILE_RATE_HZ;
 }
@@ -459,17 +459,30 @@ static bool options_read(struct options *o, int argc, char **argv, int *code) {
     return true;
 }
 
-bool options_parse(struct options *out, int argc, char **argv, int *code) {
-    options_default(out);
+static bool options_parse_run(struct options *out, int argc, char **argv,
+                              int *code) {
     if (!options_read(out, argc, argv, code) ||
         !options_rest(out, argc, argv, code))
         return false;
     return options_may_write(out) || options_refuse(out, code);
 }
 
+bool options_parse(struct options *out, int argc, char **argv, int *code) {
+    options_default(out);
+    return options_parse_run(out, argc, argv, code);
+}
+
+bool options_parse_compile(struct options *out, int argc, char **argv,
+                           int *code) {
+    options_default(out);
+    out->command = "compile ";
+    return options_parse_run(out, argc, argv, code);
+}
+
 bool options_parse_session(struct options *out, int argc, char **argv,
                            int *code) {
     options_default(out);
+    out->command = "repl ";
     out->interactive = true;
     if (!options_read(out, argc, argv, code))
         return false;

@@ -29,9 +29,10 @@ struct gc_pace {
 struct bundle;
 
 struct options {
-    const char *code;   /* -e CODE, or NULL */
-    const char *script; /* path, "-" for standard input; NULL with -e */
-    int argc;           /* the script's own arguments */
+    const char *command; /* whose help a mistake leads to, and a blank; or "" */
+    const char *code;    /* -e CODE, or NULL */
+    const char *script;  /* path, "-" for standard input; NULL with -e */
+    int argc;            /* the script's own arguments */
     char **argv;
 
     int optimization; /* -O */
@@ -71,6 +72,10 @@ void options_default(struct options *out);
 /* True with *out filled in; false when the program should exit with *code:
  * help or version were shown, or a mistake was. */
 bool options_parse(struct options *out, int argc, char **argv, int *code);
+
+/* The same for kahu compile, once its own options are taken out. */
+bool options_parse_compile(struct options *out, int argc, char **argv,
+                           int *code);
 
 /* The same for a session, which takes no script. */
 bool options_parse_session(struct options *out, int argc, char **argv,
