@@ -29,6 +29,7 @@ struct repl_line {
 
 struct repl {
     struct repl_host host;
+    size_t limit; /* of memory, as it was asked for; 0: none */
     struct editor *editor;
     struct repl_line line;
     lua_State *session; /* never runs: its globals are those of every line */
@@ -345,6 +346,22 @@ static bool repl_try(struct repl *r) {
     return true;
 }
 
+/* What a line may have beyond the limit of memory: one that gives some back
+ * needs some itself. */
+#define REPL_RESERVE ((size_t)256 * 1024)
+
+static void repl_reserve(struct repl *r) {
+    kahu_memory *memory = r->host.memory;
+    size_t least;
+
+    if (r->limit == 0)
+        return;
+    if (memory->used + REPL_RESERVE > r->limit)
+        (void)lua_gc(r->host.L, LUA_GCCOLLECT, 0);
+    least = memory->used + REPL_RESERVE;
+    memory->limit = r->limit > least ? r->limit : least;
+}
+
 static void repl_drop_text(struct repl *r) {
     free(r->text);
     r->text = NULL;
@@ -354,6 +371,7 @@ static void repl_take_line(struct repl *r, const char *line) {
     char *text =
         r->text == NULL ? strdup(line) : repl_join(r->text, "\n", line);
 
+    repl_reserve(r);
     editor_remember(r->editor, line);
     repl_drop_text(r);
     r->text = text;
@@ -448,7 +466,7 @@ static bool repl_open(struct repl *r) {
 }
 
 int repl_run(const struct repl_host *host) {
-    struct repl r = {.host = *host, .number = 1};
+    struct repl r = {.host = *host, .limit = host->memory->limit, .number = 1};
 
     repl_signal.repl = &r;
     if (!repl_open(&r))

@@ -9,7 +9,7 @@
 #include <lua.h>
 #include <uv.h>
 
-#include "kahu/kahu.h"
+#include "kahu/threads.h"
 #include "options.h"
 
 struct repl_host {
@@ -18,6 +18,7 @@ struct repl_host {
     kahu_sched *s;
     kahu_stepped *stepped; /* NULL without virtual time */
     uv_loop_t *loop;
+    kahu_memory *memory; /* of the VM; its limit is the session's to move */
 };
 
 /* Runs the session to its end; the exit code. */

@@ -232,8 +232,8 @@ static int run_thread(struct run *r, lua_State *script) {
 
 #ifdef KAHU_REPL
 static int run_session(struct run *r) {
-    const struct repl_host host = {r->options, r->L, r->s, r->stepped,
-                                   &r->loop};
+    const struct repl_host host = {r->options, r->L,     r->s,
+                                   r->stepped, &r->loop, &r->memory};
 
     explain_catch(&r->explain, NULL);
     return repl_run(&host);

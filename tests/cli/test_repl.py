@@ -171,6 +171,17 @@ class Errors(Session):
         self.assertEqual(self.run_line(shell, "1"), "1\n")
         self.leave(shell, 0)
 
+    def test_without_memory_a_line_can_still_give_some_back(self):
+        shell = self.open("repl", "--max-memory", "3")
+        for _ in range(2):
+            shown = self.run_line(shell, "t = {} for i = 1, 1e6 do t[i] = {} end")
+            self.assertIn("not enough memory", shown)
+            self.assertEqual(self.run_line(shell, "#t > 1000"), "true\n")
+            self.assertEqual(self.run_line(shell, "t = nil"), "")
+            self.assertEqual(self.run_line(shell, "#string.rep('x', 1e6)"), "1000000\n")
+        self.assertIn("not enough memory", self.run_line(shell, "string.rep('x', 4e6)"))
+        self.leave(shell)
+
     def test_hints(self):
         shell = self.open()
         self.assertIn("hint: there is no global 'wait'", self.run_line(shell, "wait(1)"))
