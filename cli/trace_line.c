@@ -34,7 +34,9 @@ static bool lines_is_event(struct trace_lines *l) {
 }
 
 bool trace_lines_open(struct trace_lines *l, const char *path) {
-    *l = (struct trace_lines){.file = fopen(path, "r")};
+    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
+
+    *l = (struct trace_lines){.file = file};
     if (l->file == NULL)
         return false;
     errno = 0;

@@ -379,6 +379,7 @@ static const char summary_help[] =
     "functions\n"
     "and threads took the most time, the longest resumes, and how late timed\n"
     "resumes were. Perfetto (https://ui.perfetto.dev) shows all of it.\n"
+    "FILE may be - for standard input.\n"
     "\n"
     "      --top N            rows of each table (10)\n"
     "  -h, --help             this text\n";

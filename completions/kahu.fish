@@ -6,9 +6,16 @@ function __kahu_scripts
     __fish_complete_suffix .lua
 end
 
+# What stands behind a script is the script's, but for kahu compile and test.
+function __kahu_runs_script
+    set -l words (commandline -opc)
+    not contains -- compile $words; and not contains -- test $words
+    and string match -qr '\.luau?$' -- $words
+end
+
 set -l commands run compile setup test trace profile repl
-set -l runs "not __fish_seen_subcommand_from setup test trace profile"
-set -l runs_or_tests "not __fish_seen_subcommand_from setup trace profile"
+set -l runs "not __kahu_runs_script; and not __fish_seen_subcommand_from setup test trace profile"
+set -l runs_or_tests "not __kahu_runs_script; and not __fish_seen_subcommand_from setup trace profile"
 set -l compiles "__fish_seen_subcommand_from compile"
 set -l setups "__fish_seen_subcommand_from setup"
 set -l tests "__fish_seen_subcommand_from test"
@@ -49,8 +56,8 @@ complete -c kahu -n $runs -l color -x -a "always never auto" -d "Colors of messa
 complete -c kahu -n $runs -l stats -d "Say at the end what was done"
 complete -c kahu -n $runs -l trace -r -F -d "Record what runs when, for Perfetto"
 complete -c kahu -n $runs -l explain -d "List live threads at SIGQUIT, SIGUSR1, and at the end"
-complete -c kahu -n "not __fish_seen_subcommand_from $commands" -l version -d "Versions of kahu, Luau and libuv"
-complete -c kahu -s h -l help -d "Help"
+complete -c kahu -n "not __kahu_runs_script; and not __fish_seen_subcommand_from $commands" -l version -d "Versions of kahu, Luau and libuv"
+complete -c kahu -n "not __kahu_runs_script" -s h -l help -d "Help"
 
 complete -c kahu -n $compiles -s o -l output -r -F -d "The program to write"
 complete -c kahu -n $compiles -l include -r -F -d "A module, or a directory of modules"

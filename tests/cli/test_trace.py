@@ -464,6 +464,12 @@ Lateness of 2 timed resumes
         self.assertEqual(out.count("main"), 1)
         self.assertEqual(out, self.summary("--top=1", "x.json"))
 
+    def test_of_standard_input(self):
+        self.write("x.json", self.SAMPLE)
+        of_file = self.run_lines("trace", "summary", "x.json")
+        lines = self.run_lines("trace", "summary", "-", stdin=self.SAMPLE)
+        self.assertEqual(lines, [of_file[0].replace("x.json", "-"), *of_file[1:]])
+
     def test_ties_keep_their_order(self):
         head, line = self.SAMPLE.splitlines()[:4], self.SAMPLE.splitlines()[4]
         lines = [line.replace('"thread":2', f'"thread":{i}') for i in (5, 9, 4, 7)]
