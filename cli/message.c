@@ -107,35 +107,59 @@ static struct message_span message_only(const char *line,
     return found;
 }
 
-/* What in the line the VM or the compiler names. A message of a script's own
- * may quote anything. */
-static struct message_span message_named(const char *message,
-                                         const char *line) {
+/* A message, and what is known of it. */
+struct message_view {
+    const char *text;
+    const char *known; /* without its place, where it is one of the VM's, a
+                          library's or the compiler's; or else empty */
+    bool has_line;
+    struct texts_line line;
+    bool has_hint;
+    struct hint hint;
+};
+
+/* What in the code has this name, or in a string, if nothing in the code. */
+static struct message_span message_only_in(const struct texts_line *line,
+                                           struct message_span name) {
+    struct message_span found = message_only(line->code, name);
+    const char *base = line->code;
+
+    if (found.from == NULL) {
+        found = message_only(line->quoted, name);
+        base = line->quoted;
+    }
+    if (found.from != NULL)
+        found.from = line->text + (found.from - base);
+    return found;
+}
+
+/* What in the line the VM or the compiler names. */
+static struct message_span message_named(const struct message_view *view) {
     static const struct {
         const char *message;
         const char *before;
     } names[] = {
-        {": attempt to index ", " with '"},
-        {": attempt to call missing method '", " missing method '"},
-        {": invalid argument #", " to '"},
-        {": missing argument #", " to '"},
-        {": Expected ", ", got '"},
-        {": expect has no '", " has no '"},
+        {"attempt to index ", " with '"},
+        {"attempt to call missing method '", " missing method '"},
+        {"invalid argument #", " to '"},
+        {"missing argument #", " to '"},
+        {"Expected ", ", got '"},
+        {"expect has no '", " has no '"},
         {"error requiring module ", " module \""},
     };
     static const struct message_span expectation = {"expect", 6};
+    const char *message = view->known;
     struct message_span none = {NULL, 0};
 
-    if (strstr(message, ": expected ") != NULL) /* of `kahu test` */
-        return message_only(line, expectation);
+    if (strncmp(message, "expected ", 9) == 0) /* of `kahu test` */
+        return message_only_in(&view->line, expectation);
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-        const char *at = strstr(message, names[i].message);
         struct message_span name;
 
-        if (at == NULL)
+        if (strncmp(message, names[i].message, strlen(names[i].message)) != 0)
             continue;
-        name = message_quoted(at, names[i].before);
-        return name.from == NULL ? none : message_only(line, name);
+        name = message_quoted(message, names[i].before);
+        return name.from == NULL ? none : message_only_in(&view->line, name);
     }
     return none;
 }
@@ -151,25 +175,23 @@ static struct message_span message_raiser(lua_State *co,
         raiser.what[0] != 'C' || raiser.name == NULL ||
         !lua_getinfo(co, 1, "l", &caller) || caller.currentline != line->number)
         return none;
-    return message_only(
-        line->text, (struct message_span){raiser.name, strlen(raiser.name)});
+    return message_only_in(
+        line, (struct message_span){raiser.name, strlen(raiser.name)});
 }
 
 /* What the caret stands under: a name, or else where the line begins. */
-static struct message_span message_span(const char *message, lua_State *co,
-                                        const struct texts_line *line,
-                                        const struct hint *hint) {
-    struct message_span span = message_named(message, line->text);
+static struct message_span message_span(const struct message_view *view,
+                                        lua_State *co) {
+    const char *text = view->line.text;
+    struct message_span span = message_named(view);
 
-    if (span.from == NULL && hint->name != NULL) {
-        span.length = strlen(hint->name);
-        span.from = hints_name_in(line->text, hint->name, span.length);
-    }
+    if (span.from == NULL && view->has_hint && view->hint.length > 0)
+        span = (struct message_span){text + view->hint.at, view->hint.length};
     if (span.from == NULL)
-        span = message_raiser(co, line);
+        span = message_raiser(co, &view->line);
     if (span.from != NULL)
         return span;
-    return (struct message_span){line->text + strspn(line->text, " \t"), 1};
+    return (struct message_span){text + strspn(text, " \t"), 1};
 }
 
 /* As wide as the text on a terminal: a tab where it has one, and nothing for
@@ -180,10 +202,12 @@ static void message_pad(FILE *out, const char *text, const char *end) {
             fputc(*text == '\t' ? '\t' : ' ', out);
 }
 
-static void message_carets(char out[TEXTS_LINE], struct message_span span) {
+#define MESSAGE_LINE 200
+
+static void message_carets(char out[MESSAGE_LINE], struct message_span span) {
     size_t n = 0;
 
-    for (size_t i = 0; i < span.length && n < TEXTS_LINE - 1; i++)
+    for (size_t i = 0; i < span.length && n < MESSAGE_LINE - 1; i++)
         if ((span.from[i] & 0xC0) != 0x80)
             out[n++] = '^';
     out[n] = '\0';
@@ -203,18 +227,32 @@ struct message_page {
     bool colored;
 };
 
+/* How much of a line is shown, and no character of it in part. */
+static size_t message_length(const char *text) {
+    size_t length = strlen(text);
+
+    if (length <= MESSAGE_LINE)
+        return length;
+    for (length = MESSAGE_LINE; length > 0 && (text[length] & 0xC0) == 0x80;)
+        length--;
+    return length;
+}
+
 /* A line with nothing in it, as at the end of a file, is left out. */
 static void message_source(const struct message_page *page,
-                           struct texts_line *line, struct message_span span) {
-    char carets[TEXTS_LINE];
+                           const struct message_view *view, lua_State *co) {
+    struct message_span span = message_span(view, co);
+    size_t length = message_length(view->line.text);
+    char carets[MESSAGE_LINE];
 
     if (*span.from == '\0')
         return;
-    message_clean(line->text);
+    message_clean(view->line.text);
     message_carets(carets, span);
-    fprintf(page->file, "%s%5d | %s\n%s      | ", page->prefix, line->number,
-            line->text, page->prefix);
-    message_pad(page->file, line->text, span.from);
+    fprintf(page->file, "%s%5d | %.*s%s\n%s      | ", page->prefix,
+            view->line.number, (int)length, view->line.text,
+            view->line.text[length] == '\0' ? "" : "...", page->prefix);
+    message_pad(page->file, view->line.text, span.from);
     message_line(page->file, page->colored, MESSAGE_BOLD, "%s", carets);
 }
 
@@ -268,39 +306,72 @@ static void message_origins(kahu_sched *s, lua_State *co, bool colored) {
 
 /* ------------------------------------------------------------------------ */
 
+/* What comes after the "name:12: " that the message begins with, if it does. */
+static const char *message_skip_place(const char *message) {
+    for (const char *at = strchr(message, ':'); at != NULL;
+         at = strchr(at + 1, ':')) {
+        size_t digits = strspn(at + 1, "0123456789");
+
+        if (digits > 0 && strncmp(at + 1 + digits, ": ", 2) == 0)
+            return at + 1 + digits + 2;
+    }
+    return message;
+}
+
+/* Is it the script that raised it? Then its message may say anything. */
+static bool message_is_thrown(lua_State *co) {
+    lua_Debug ar;
+
+    return co != NULL && lua_getinfo(co, 0, "sn", &ar) && ar.what[0] == 'C' &&
+           ar.name != NULL &&
+           (strcmp(ar.name, "error") == 0 || strcmp(ar.name, "assert") == 0);
+}
+
+static void message_view(struct message_view *out, const char *message,
+                         lua_State *co) {
+    *out = (struct message_view){.text = message};
+    out->known = message_is_thrown(co) ? "" : message_skip_place(message);
+    out->has_line = message_find_line(message, co, &out->line);
+    out->has_hint = hints_find(&out->hint, out->known,
+                               out->has_line ? &out->line : NULL, co);
+}
+
+static void message_view_free(struct message_view *view) {
+    if (view->has_line)
+        texts_line_free(&view->line);
+}
+
 void message_error(kahu_sched *s, lua_State *co, const char *message,
                    const char *traceback) {
     const struct message_page page = {stderr, "", message_is_colored()};
-    struct texts_line line;
-    struct hint hint;
-    bool has_line = message_find_line(message, co, &line);
-    bool has_hint = hints_find(&hint, message, has_line ? line.text : NULL, co);
+    struct message_view view;
 
+    message_view(&view, message, co);
     if (message_before != NULL)
         message_before();
     message_line(stderr, page.colored, MESSAGE_RED, "%s", message);
-    if (has_line)
-        message_source(&page, &line, message_span(message, co, &line, &hint));
-    if (has_hint)
-        message_line(stderr, page.colored, MESSAGE_CYAN, "hint: %s", hint.text);
+    if (view.has_line)
+        message_source(&page, &view, co);
+    if (view.has_hint)
+        message_line(stderr, page.colored, MESSAGE_CYAN, "hint: %s",
+                     view.hint.text);
     message_traceback(traceback, page.colored);
     if (co != NULL)
         message_origins(s, co, page.colored);
+    message_view_free(&view);
 }
 
 void message_place(FILE *out, const char *prefix, bool colored,
                    const char *message) {
     const struct message_page page = {out, prefix, colored};
-    struct texts_line line;
-    struct hint hint;
-    bool has_hint;
+    struct message_view view;
 
-    if (!texts_find(message, &line))
-        return;
-    has_hint = hints_find(&hint, message, line.text, NULL);
-    message_source(&page, &line, message_span(message, NULL, &line, &hint));
-    if (has_hint) {
+    message_view(&view, message, NULL);
+    if (view.has_line)
+        message_source(&page, &view, NULL);
+    if (view.has_line && view.has_hint) {
         fputs(prefix, out);
-        message_line(out, colored, MESSAGE_CYAN, "hint: %s", hint.text);
+        message_line(out, colored, MESSAGE_CYAN, "hint: %s", view.hint.text);
     }
+    message_view_free(&view);
 }

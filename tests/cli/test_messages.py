@@ -76,6 +76,24 @@ class Shown(program.ProgramTest):
         self.assertLess(len(shown[0]), 220)
         self.assertEqual(shown[1], "      | ^^^^^")
 
+    def test_comments_and_strings_are_no_code(self):
+        for code, caret in (
+            ("local ready; ready() -- then wait(1)", 1),
+            ("ready(--[[ wait(1) ]] 1)", 1),
+            ("ready('wait(1)', [==[ wait(1) ]==])", 1),
+            ("ready('it\\'s wait(1)', `wait(1) {2} wait(1) {`{3} wait(1)`}`)", 1),
+            ("ready(`a { {wait(1)} }`)", 13),  # what is between braces is code
+            ("local t = {} print(t.b.c) -- b.c", 24),
+            ("local t = {} print(t['b'].c, 'c.d')", 27),
+            ("local t = {} print(t.b['c'])", 25),
+            ("assert(false) -- or assert(true)", 1),
+        ):
+            self.assertEqual(self.shown(code)[1].index("^") - 7, caret, code)
+
+    def test_long_strings_and_comments_of_more_lines(self):
+        code = "local s = [[\n]] .. '' --[[\n wait(1)\n]] wait() -- ]]"
+        self.assertEqual(self.shown(code)[1], "      |    ^^^^")
+
     def test_controls_do_not_reach_the_terminal(self):
         self.assertEqual(self.shown("error('a') --\x1b[2J\x7f")[0], "    1 | error('a') --?[2J?")
 
@@ -174,6 +192,9 @@ class Hints(program.ProgramTest):
 
     def test_read_only(self):
         self.check_hint("math.pi = 3", "table.clone")
+        self.check_hint("_G.y = 2", "plain global", "require")
+        self.check_hint("_G['y'] = 2", "plain global", "require")
+        self.check_hint("local t = table.freeze({}) t._G = 2", "table.clone")
 
     def test_where_there_is_nothing_to_say(self):
         for code in (
@@ -183,6 +204,20 @@ class Hints(program.ProgramTest):
             "local x x()",
             "error('wait')",
             "local waiter waiter(1)",
+            "local ready; ready() -- then wait(1)",
+            "foo('wait(1) for it')",
+            "local cfg = {x = {}} print(cfg.spawn, cfg.x.y.z, 'io.read')",
+            "local cfg = {} print(cfg.x.y, io)",
+            "error('the queue: C stack overflow')",
+            'error("the parser\'s stack overflow protection")',
+            "error('stack overflow')",
+            "error('x.luau:1: stack overflow', 0)",
+            "assert(false, 'attempt to modify a readonly table')",
+            "error('no, attempt to yield across metamethod/C-call boundary')",
+            "local wait = task.wait; local f; f(wait(0.1))",
+            "local function delay() end delay() local f; f()",
+            "local function f(spawn) local g; g(spawn()) end f(print)",
+            "local os = {} os.exit(1)",
         ):
             self.assertIsNone(self.hint(code), code)
 
