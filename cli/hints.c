@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hints_require.h"
 #include "texts.h"
 
 /* ------------------------------------------------------------------------ */
@@ -338,13 +339,6 @@ static bool hints_by_message(struct hint *out, const char *message) {
     return false;
 }
 
-static bool hints_for_suffix(struct hint *out, const char *message) {
-    return hints_begins(message, "error requiring module \"") &&
-           strstr(message, ".luau\": could not resolve child") != NULL &&
-           hints_set(out, "a module is named without its suffix: "
-                          "require(\"./name\")");
-}
-
 bool hints_find(struct hint *out, const char *message,
                 const struct texts_line *line, lua_State *co) {
     *out = (struct hint){.length = 0};
@@ -356,6 +350,7 @@ bool hints_find(struct hint *out, const char *message,
     if (hints_begins(message, "attempt to modify a readonly table") &&
         hints_for_shared(out, line))
         return true;
-    return hints_by_argument(out, message) || hints_for_suffix(out, message) ||
+    return hints_by_argument(out, message) ||
+           hints_for_require(out, message, line) ||
            hints_by_message(out, message);
 }

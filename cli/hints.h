@@ -12,7 +12,7 @@
 struct texts_line;
 
 struct hint {
-    char text[256];
+    char text[512];
     size_t at;     /* where in the line is the name that it is about? */
     size_t length; /* of that name; 0: of none */
 };

@@ -145,7 +145,7 @@ static char *texts_cut(const char *text, int number) {
 
 static bool texts_line_of(const struct text *t, int number,
                           struct texts_line *out) {
-    *out = (struct texts_line){.number = number};
+    *out = (struct texts_line){.name = t->name, .number = number};
     if (t->source.text != NULL)
         out->all = texts_copy(&t->source);
     if (out->all == NULL)

@@ -15,6 +15,7 @@
 
 /* A line of a source. */
 struct texts_line {
+    const char *name; /* of the chunk, as the VM knows it; lent */
     int number;
     char *text;   /* the line */
     char *quoted; /* the same without comments */

@@ -188,7 +188,8 @@ class Hints(program.ProgramTest):
 
     def test_modules_with_a_suffix(self):
         self.check_hint("require('./lib.luau')", "without its suffix")
-        self.assertIsNone(self.hint("require('./lib')"))
+        self.check_hint("require('./lib')", "no lib.luau")
+        self.check_hint("require('lib')", 'require("./lib")')
 
     def test_read_only(self):
         self.check_hint("math.pi = 3", "table.clone")
