@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hints_library.h"
 #include "hints_require.h"
 #include "texts.h"
 
@@ -28,6 +29,14 @@ static const struct {
     {"#2 to 'delay' (function or thread expected",
      "task.delay takes the function and its arguments, task.delay(1, f, x), "
      "not what a call of it returned"},
+    /* What the linter of Luau warns of in editors. */
+    {"#1 to 'getn' (", "table.getn is deprecated in Luau: #t"},
+    {"#1 to 'foreach' (", "table.foreach is deprecated in Luau: for k, v in t"},
+    {"#2 to 'foreach' (", "table.foreach is deprecated in Luau: for k, v in t"},
+    {"#1 to 'foreachi' (",
+     "table.foreachi is deprecated in Luau: for i, v in ipairs(t)"},
+    {"#2 to 'foreachi' (",
+     "table.foreachi is deprecated in Luau: for i, v in ipairs(t)"},
 };
 
 /* By what the message begins with: the first that fits. */
@@ -75,7 +84,33 @@ static const struct {
     {"tick", "there is no 'tick' here: os.clock() for durations, os.time() "
              "for the date"},
     {"elapsedTime", "there is no 'elapsedTime' here: os.clock()"},
+    {"setInterval", "there is no 'setInterval' in Luau: a loop with "
+                    "task.wait(seconds) in it"},
     {"warn", "there is no 'warn' here: print(...)"},
+    {"printf", "there is no 'printf' in Luau: print(string.format(...)), or "
+               "print(`{x}`)"},
+    {"collectgarbage", "there is no 'collectgarbage' here: memory is collected "
+                       "as the script runs, and gcinfo() tells how much there "
+                       "is, in KiB"},
+    {"bit", "there is no 'bit' in Luau: bit32"},
+    {"jit", "there is no 'jit' in Luau"},
+    {"ffi", "there is no 'ffi' in Luau"},
+    {"os.getenv", "there is no 'os.getenv' here: what the script is to know "
+                  "goes into its arguments, kahu script.luau arg"},
+    {"os.execute", "there is no 'os.execute' here: scripts start no programs"},
+    {"os.remove", "there is no 'os.remove' here: scripts touch no files"},
+    {"os.rename", "there is no 'os.rename' here: scripts touch no files"},
+    {"os.tmpname", "there is no 'os.tmpname' here: scripts touch no files"},
+    {"string.gfind", "there is no 'string.gfind' in Luau: string.gmatch"},
+    {"string.dump", "there is no 'string.dump' in Luau"},
+    {"math.mod", "there is no 'math.mod' in Luau: a % b, or math.fmod"},
+    {"math.type", "there is no 'math.type' in Luau: all numbers are floats; "
+                  "x % 1 == 0 tells whether it is a whole one"},
+    {"math.tointeger", "there is no 'math.tointeger' in Luau: all numbers are "
+                       "floats; math.floor(x), or math.round(x)"},
+    {"table.setn", "there is no 'table.setn' in Luau: #t counts"},
+    {"debug.getinfo", "there is no 'debug.getinfo' in Luau: debug.info"},
+    {"task.sleep", "there is no 'task.sleep' here: task.wait(seconds)"},
     {"loadstring", "there is no 'loadstring' here: code comes from files, by "
                    "require(\"./name\")"},
     {"load", "there is no 'load' in Luau: code comes from files, by "
@@ -92,6 +127,12 @@ static const struct {
                   "Roblox's objects"},
     {"script", "there is no 'script' here: require(\"./name\") names files "
                "beside this one"},
+    {"Enum", "there is no 'Enum' here: this is Luau without Roblox's objects"},
+    {"Vector3", "there is no 'Vector3' here: vector.create(x, y, z)"},
+    {"CFrame", "there is no 'CFrame' here: this is Luau without Roblox's "
+               "objects"},
+    {"Color3", "there is no 'Color3' here: this is Luau without Roblox's "
+               "objects"},
     {"Instance", "there is no 'Instance' here: this is Luau without Roblox's "
                  "objects"},
 };
@@ -246,6 +287,84 @@ static bool hints_by_name(struct hint *out, const char *message,
 }
 
 /* ------------------------------------------------------------------------ */
+/* What libraries have not                                                  */
+/* ------------------------------------------------------------------------ */
+
+static size_t hints_word(const char *at) {
+    size_t n = 0;
+
+    while (hints_is_word(at[n]))
+        n++;
+    return n;
+}
+
+/* The field of the library, for which there is room in a hint. */
+static bool hints_set_missing(struct hint *out, const struct hints_member *is,
+                              const char *field, size_t length) {
+    int n = (int)length;
+
+    if (length > 64)
+        return false;
+    if (is->name == NULL)
+        snprintf(out->text, sizeof(out->text), "there is no '%s.%.*s' here",
+                 is->library, n, field);
+    else
+        snprintf(out->text, sizeof(out->text),
+                 "there is no '%s.%.*s': case matters, %s.%.*s", is->library, n,
+                 field, is->library, (int)is->length, is->name);
+    return true;
+}
+
+/* A member of the library that is called in the line and is not there. */
+static bool hints_in_library(struct hint *out, const struct texts_line *line,
+                             const char *library) {
+    const char *at = line->code;
+
+    while ((at = hints_name_in(line->code, at, library)) != NULL) {
+        const char *dot = hints_skip_blanks(at + strlen(library));
+        const char *field = hints_skip_blanks(*dot == '.' ? dot + 1 : dot);
+        size_t length = hints_word(field);
+        struct hints_member is;
+
+        if (*dot == '.' && length > 0 && hints_is_called(field + length) &&
+            hints_is_missing(&is, library, field, length)) {
+            hints_point(out, line, field, length);
+            return hints_set_missing(out, &is, field, length);
+        }
+        at++;
+    }
+    return false;
+}
+
+static bool hints_by_library(struct hint *out, const struct texts_line *line) {
+    for (size_t i = 0; hints_library(i) != NULL; i++)
+        if (hints_in_library(out, line, hints_library(i)) &&
+            !hints_is_own(line->all, hints_library(i)))
+            return true;
+    out->length = 0;
+    return false;
+}
+
+static const char hints_method[] = "attempt to call missing method '";
+
+/* A method of strings, which are functions of their library. */
+static bool hints_by_method(struct hint *out, const char *message) {
+    const char *name = message + sizeof(hints_method) - 1;
+    size_t length = hints_word(name);
+    char whole[64];
+    struct hints_member is;
+
+    if (strcmp(name + length, "' of string") != 0 ||
+        !hints_is_missing(&is, "string", name, length))
+        return false;
+    snprintf(whole, sizeof(whole), "string.%.*s", (int)length, name);
+    for (size_t i = 0; i < sizeof(hints_names) / sizeof(*hints_names); i++)
+        if (strcmp(hints_names[i].name, whole) == 0)
+            return hints_set(out, hints_names[i].hint);
+    return hints_set_missing(out, &is, name, length);
+}
+
+/* ------------------------------------------------------------------------ */
 /* What can not be changed                                                  */
 /* ------------------------------------------------------------------------ */
 
@@ -344,9 +463,13 @@ bool hints_find(struct hint *out, const char *message,
     *out = (struct hint){.length = 0};
     if (hints_begins(message, "attempt to yield across metamethod/C-call "))
         return hints_for_yield(out, co);
-    if (hints_begins(message, "attempt to call a nil value") ||
-        hints_begins(message, hints_index))
+    if (hints_begins(message, hints_index))
         return line != NULL && hints_by_name(out, message, line);
+    if (hints_begins(message, "attempt to call a nil value"))
+        return line != NULL && (hints_by_name(out, message, line) ||
+                                hints_by_library(out, line));
+    if (hints_begins(message, hints_method))
+        return hints_by_method(out, message);
     if (hints_begins(message, "attempt to modify a readonly table") &&
         hints_for_shared(out, line))
         return true;

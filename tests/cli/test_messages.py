@@ -90,6 +90,14 @@ class Shown(program.ProgramTest):
         ):
             self.assertEqual(self.shown(code)[1].index("^") - 7, caret, code)
 
+    def test_a_function_that_a_library_has_not(self):
+        for code, carets in (
+            ("task.Wait(1)", "      |      ^^^^"),
+            ("print(1, string.gfind('string.gfind()', 'a'))", "      |          ^^^^^^^^^^^^"),
+            ("local x = table . length {}", "      |                   ^^^^^^"),
+        ):
+            self.assertEqual(self.shown(code)[1], carets)
+
     def test_long_strings_and_comments_of_more_lines(self):
         code = "local s = [[\n]] .. '' --[[\n wait(1)\n]] wait() -- ]]"
         self.assertEqual(self.shown(code)[1], "      |    ^^^^")
@@ -186,6 +194,50 @@ class Hints(program.ProgramTest):
         ):
             self.check_hint(name, other)
 
+    def test_functions_that_others_have(self):
+        for name, other in (
+            ("os.getenv('HOME')", "arguments"),
+            ("os.execute('ls')", "no programs"),
+            ("string.gfind('a', 'b')", "string.gmatch"),
+            ("print(('a'):gfind('b'))", "string.gmatch"),
+            ("print(('a'):Upper())", "case matters, string.upper"),
+            ("print(('a'):trim())", "there is no 'string.trim' here"),
+            ("table.length({})", "there is no 'table.length' here"),
+            ("collectgarbage('count')", "gcinfo"),
+            ("local v = Vector3.new(1, 2, 3)", "vector.create"),
+            ("table.getn()", "#t"),
+            ("table.foreach({}, 1)", "for k, v in t"),
+            ("table.foreachi({1})", "ipairs"),
+        ):
+            self.check_hint(name, other)
+
+    def test_the_wrong_case(self):
+        """Of every function there is."""
+        libraries = "bit32 buffer coroutine debug math os scheduler string table task utf8 vector"
+        code = f"""
+            for _, name in string.split("{libraries}", " ") do
+                for key, f in getfenv()[name] do
+                    if type(f) == "function" then print(name .. "." .. key) end
+                end
+            end"""
+        names = self.run_program("-e", code).out.split()
+        self.assertGreater(len(names), 100)
+        calls = [name.split(".")[0] + "." + name.split(".")[1].capitalize() for name in names]
+        lines = [f"task.defer(function() {call}() end)" for call in calls]
+        self.write("x.luau", "\n".join(lines))
+        err = self.run_program("x.luau").err
+        hints = [line for line in err.splitlines() if line.startswith("hint: ")]
+        self.assertEqual(
+            hints,
+            [f"hint: there is no '{c}': case matters, {n}" for c, n in zip(calls, names)],
+        )
+        # And what is there is not missed.
+        lines = [f"task.defer(function() local x {name}(x()) end)" for name in names]
+        self.write("x.luau", "\n".join(lines))
+        err = self.run_program("x.luau").err
+        self.assertEqual(err.count(": attempt to call a nil value\n"), len(names))
+        self.assertNotIn("hint: ", err)
+
     def test_modules_with_a_suffix(self):
         self.check_hint("require('./lib.luau')", "without its suffix")
         self.check_hint("require('./lib')", "no lib.luau")
@@ -219,6 +271,9 @@ class Hints(program.ProgramTest):
             "local function delay() end delay() local f; f()",
             "local function f(spawn) local g; g(spawn()) end f(print)",
             "local os = {} os.exit(1)",
+            "local function f(task) task.Run() end f({})",
+            "local t = {string = {}} t.string.Len()",
+            "local task = {} local s = 'a' task.run(s)",
         ):
             self.assertIsNone(self.hint(code), code)
 
