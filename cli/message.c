@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "columns.h"
 #include "hints.h"
 #include "kahu/threads.h"
 #include "texts.h"
@@ -194,30 +195,70 @@ static struct message_span message_span(const struct message_view *view,
     return (struct message_span){text + strspn(text, " \t"), 1};
 }
 
-/* As wide as the text on a terminal: a tab where it has one, and nothing for
- * the later bytes of a character. */
+/* As wide as the text on a terminal: a tab where it has one. */
 static void message_pad(FILE *out, const char *text, const char *end) {
-    for (; text < end; text++)
-        if ((*text & 0xC0) != 0x80)
-            fputc(*text == '\t' ? '\t' : ' ', out);
+    while (text < end) {
+        char blank = *text == '\t' ? '\t' : ' ';
+
+        for (unsigned n = columns_next(&text, end); n > 0; n--)
+            fputc(blank, out);
+    }
 }
 
+/* At most so many bytes of a line are shown, and so many before a name that
+ * would not be among them otherwise. */
 #define MESSAGE_LINE 200
+#define MESSAGE_BEFORE 80
 
-static void message_carets(char out[MESSAGE_LINE], struct message_span span) {
-    size_t n = 0;
+static bool message_is_inside(char c) {
+    return (c & 0xC0) == 0x80;
+}
 
-    for (size_t i = 0; i < span.length && n < MESSAGE_LINE - 1; i++)
-        if ((span.from[i] & 0xC0) != 0x80)
-            out[n++] = '^';
+/* The part of the line that is shown, with all characters whole. */
+static struct message_span message_window(const char *text,
+                                          struct message_span span) {
+    size_t length = strlen(text);
+    size_t at = (size_t)(span.from - text);
+    size_t from = 0;
+    size_t end;
+
+    if (length <= MESSAGE_LINE)
+        return (struct message_span){text, length};
+    if (at + span.length > MESSAGE_LINE && at > MESSAGE_BEFORE)
+        from = at - MESSAGE_BEFORE;
+    if (from > length - MESSAGE_LINE)
+        from = length - MESSAGE_LINE;
+    end = from + MESSAGE_LINE;
+    while (from < at && message_is_inside(text[from]))
+        from++;
+    while (end > at && message_is_inside(text[end]))
+        end--;
+    return (struct message_span){text + from, end - from};
+}
+
+/* A tab in a quoted name is as wide as anything. */
+static void message_carets(char out[2 * MESSAGE_LINE + 1],
+                           struct message_span span) {
+    size_t n = columns_count(span.from, span.from + span.length);
+
+    if (n < 1)
+        n = 1;
+    memset(out, '^', n);
     out[n] = '\0';
 }
 
-/* What a file has in it is not to move the cursor of a terminal. */
+/* What a file has in it is not to move the cursor of a terminal: those that are
+ * a byte, and those of two, that only some terminals follow. */
 static void message_clean(char *text) {
-    for (; *text != '\0'; text++)
-        if (((unsigned char)*text < ' ' && *text != '\t') || *text == 0x7F)
+    for (; *text != '\0'; text++) {
+        const unsigned char c = (unsigned char)*text;
+
+        if ((c < ' ' && c != '\t') || c == 0x7F)
             *text = '?';
+        else if (c == 0xC2 && (unsigned char)text[1] >= 0x80 &&
+                 (unsigned char)text[1] < 0xA0)
+            text[0] = text[1] = '?';
+    }
 }
 
 /* Where something is shown, and how. */
@@ -227,32 +268,26 @@ struct message_page {
     bool colored;
 };
 
-/* How much of a line is shown, and no character of it in part. */
-static size_t message_length(const char *text) {
-    size_t length = strlen(text);
-
-    if (length <= MESSAGE_LINE)
-        return length;
-    for (length = MESSAGE_LINE; length > 0 && (text[length] & 0xC0) == 0x80;)
-        length--;
-    return length;
-}
-
 /* A line with nothing in it, as at the end of a file, is left out. */
 static void message_source(const struct message_page *page,
                            const struct message_view *view, lua_State *co) {
+    char *text = view->line.text;
     struct message_span span = message_span(view, co);
-    size_t length = message_length(view->line.text);
-    char carets[MESSAGE_LINE];
+    struct message_span window = message_window(text, span);
+    const char *end = window.from + window.length;
+    char carets[2 * MESSAGE_LINE + 1];
 
     if (*span.from == '\0')
         return;
-    message_clean(view->line.text);
+    if (span.length > (size_t)(end - span.from))
+        span.length = (size_t)(end - span.from);
+    message_clean(text);
     message_carets(carets, span);
-    fprintf(page->file, "%s%5d | %.*s%s\n%s      | ", page->prefix,
-            view->line.number, (int)length, view->line.text,
-            view->line.text[length] == '\0' ? "" : "...", page->prefix);
-    message_pad(page->file, view->line.text, span.from);
+    fprintf(page->file, "%s%5d | %s%.*s%s\n%s      | %s", page->prefix,
+            view->line.number, window.from == text ? "" : "...",
+            (int)window.length, window.from, *end == '\0' ? "" : "...",
+            page->prefix, window.from == text ? "" : "   ");
+    message_pad(page->file, window.from, span.from);
     message_line(page->file, page->colored, MESSAGE_BOLD, "%s", carets);
 }
 

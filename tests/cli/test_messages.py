@@ -70,6 +70,59 @@ class Shown(program.ProgramTest):
             ["    1 | \tlocal s = 'grüße' error(s)", "      | \t                  ^^^^^"],
         )
 
+    def test_wide_and_combining_characters(self):
+        for text, columns in (
+            ("漢字漢字", 8),
+            ("한글", 4),
+            ("ＡＢ", 4),
+            ("日本🙂", 6),
+            ("e\u0301n\u0303", 2),
+            ("か\u3099", 2),
+            ("\u200bกี", 1),
+            ("Жизнь ελ", 8),
+            ("—→½", 3),
+        ):
+            code = f"local s = '{text}' local n; n.foo = 1"
+            caret = "      | " + " " * (len("local s = '' local n; n.") + columns) + "^^^"
+            self.assertEqual(self.shown(code)[1], caret, text)
+
+    def test_carets_are_as_wide_as_the_name(self):
+        self.assertEqual(
+            self.shown("local n; n['漢字'] = 1")[1], "      | " + " " * 12 + "^^^^"
+        )
+
+    def test_the_part_of_a_long_line_that_has_the_name(self):
+        for fill in ("x", "ü", "漢", "🙂"):
+            before, after = "local n --[[" + fill * 4000 + "]] n.foo = 1", " --" + fill * 4000
+            for code, last in ((before + after, "..."), (before, "= 1"), (before + "  ", "  ")):
+                line, carets = self.shown(code)
+                self.assertTrue(line.startswith("    1 | ..." + fill), line)
+                self.assertTrue(line.endswith(last), line)
+                self.assertLess(len(line), 220)
+                self.assertEqual(carets.strip(" |"), "^^^")
+                wide = fill in "漢🙂"
+                upto = line[: line.index("n.foo") + 2]
+                width = len(upto) + (upto.count(fill) if wide else 0)
+                self.assertEqual(carets.index("^"), width)
+
+    def test_what_is_no_text_is_shown_somehow(self):
+        for fill in (b"\x80", b"\xf0\x9f", b"\xff", b"\xe6\xbc"):
+            for code in (b"local n --[[%s]] n.foo = 1", b"local n n.foo = 1 --%s", b"error('%s')"):
+                code = code.replace(b"%s", fill * 500)
+                self.write("x.luau", code)
+                process = self.start("x.luau")
+                lines = process.communicate()[1].splitlines()
+                self.assertEqual(process.returncode, 1)
+                self.assertTrue(lines[1].startswith(b"    1 | "), lines)
+                self.assertLess(len(lines[1]), 220)
+                self.assertIn(b"^^^", lines[2])
+
+    def test_a_name_that_is_longer_than_what_is_shown(self):
+        name = "n" * 1000
+        line, carets = self.shown(f"local n; n['{name}'] = 1")
+        self.assertTrue(line.endswith("n..."), line)
+        self.assertLessEqual(len(carets), len(line))
+
     def test_a_long_line_is_cut(self):
         shown = self.shown("error('a')" + " " * 30 + "-- " + "ü" * 400)
         self.assertTrue(shown[0].endswith("ü..."), shown[0])
@@ -103,7 +156,9 @@ class Shown(program.ProgramTest):
         self.assertEqual(self.shown(code)[1], "      |    ^^^^")
 
     def test_controls_do_not_reach_the_terminal(self):
-        self.assertEqual(self.shown("error('a') --\x1b[2J\x7f")[0], "    1 | error('a') --?[2J?")
+        self.assertEqual(
+            self.shown("error('a') --\x1b[2J\x7f\u009b2J")[0], "    1 | error('a') --?[2J???2J"
+        )
 
     def test_windows_line_ends(self):
         self.assertEqual(self.shown("\r\nerror('a')\r\n")[0], "    2 | error('a')")
