@@ -11,6 +11,7 @@
 #include "hints.h"
 #include "kahu/threads.h"
 #include "texts.h"
+#include "vm.h"
 
 /* ------------------------------------------------------------------------ */
 /* Colours                                                                  */
@@ -362,6 +363,17 @@ static bool message_is_thrown(lua_State *co) {
            (strcmp(ar.name, "error") == 0 || strcmp(ar.name, "assert") == 0);
 }
 
+/* A value that is no text has no place in it, as error() puts none there: it is
+ * where the thread stands. A text that a value makes of itself may have one. */
+static bool message_lacks_place(const char *message, lua_State *co,
+                                lua_Debug *where) {
+    if (co == NULL || lua_gettop(co) == 0 || lua_isstring(co, -1) ||
+        message_skip_place(message) != message)
+        return false;
+    vm_where(co, where);
+    return where->currentline > 0;
+}
+
 static void message_view(struct message_view *out, const char *message,
                          lua_State *co) {
     *out = (struct message_view){.text = message};
@@ -380,11 +392,16 @@ void message_error(kahu_sched *s, lua_State *co, const char *message,
                    const char *traceback) {
     const struct message_page page = {stderr, "", message_is_colored()};
     struct message_view view;
+    lua_Debug where;
 
     message_view(&view, message, co);
     if (message_before != NULL)
         message_before();
-    message_line(stderr, page.colored, MESSAGE_RED, "%s", message);
+    if (message_lacks_place(message, co, &where))
+        message_line(stderr, page.colored, MESSAGE_RED, "%s:%d: %s",
+                     where.short_src, where.currentline, message);
+    else
+        message_line(stderr, page.colored, MESSAGE_RED, "%s", message);
     if (view.has_line)
         message_source(&page, &view, co);
     if (view.has_hint)
