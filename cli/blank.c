@@ -105,8 +105,9 @@ static void blank_brace(struct blank *b) {
 }
 
 void blank_source(char *text, bool strings) {
-    struct blank b = {.at = text, .strings = strings};
+    struct blank b = {NULL, strings, 0, {0}};
 
+    b.at = text;
     while (*b.at != '\0') {
         int level = blank_level(b.at);
 

@@ -109,13 +109,11 @@ static struct message_span message_only(const char *line,
     return found;
 }
 
-/* A message, and what is known of it. */
+/* What is known of a message. */
 struct message_view {
-    const char *text;
-    const char *known; /* without its place, where it is one of the VM's, a
+    const char *known;      /* without its place, where it is one of the VM's, a
                           library's or the compiler's; or else empty */
-    bool has_line;
-    struct texts_line line;
+    struct texts_line line; /* its text is NULL where none is known */
     bool has_hint;
     struct hint hint;
 };
@@ -376,15 +374,17 @@ static bool message_lacks_place(const char *message, lua_State *co,
 
 static void message_view(struct message_view *out, const char *message,
                          lua_State *co) {
-    *out = (struct message_view){.text = message};
-    out->known = message_is_thrown(co) ? "" : message_skip_place(message);
-    out->has_line = message_find_line(message, co, &out->line);
+    *out = (struct message_view){.known = ""};
+    if (!message_is_thrown(co))
+        out->known = message_skip_place(message);
+    if (!message_find_line(message, co, &out->line))
+        out->line.text = NULL;
     out->has_hint = hints_find(&out->hint, out->known,
-                               out->has_line ? &out->line : NULL, co);
+                               out->line.text == NULL ? NULL : &out->line, co);
 }
 
 static void message_view_free(struct message_view *view) {
-    if (view->has_line)
+    if (view->line.text != NULL)
         texts_line_free(&view->line);
 }
 
@@ -402,7 +402,7 @@ void message_error(kahu_sched *s, lua_State *co, const char *message,
                      where.short_src, where.currentline, message);
     else
         message_line(stderr, page.colored, MESSAGE_RED, "%s", message);
-    if (view.has_line)
+    if (view.line.text != NULL)
         message_source(&page, &view, co);
     if (view.has_hint)
         message_line(stderr, page.colored, MESSAGE_CYAN, "hint: %s",
@@ -419,9 +419,9 @@ void message_place(FILE *out, const char *prefix, bool colored,
     struct message_view view;
 
     message_view(&view, message, NULL);
-    if (view.has_line)
+    if (view.line.text != NULL)
         message_source(&page, &view, NULL);
-    if (view.has_line && view.has_hint) {
+    if (view.line.text != NULL && view.has_hint) {
         fputs(prefix, out);
         message_line(out, colored, MESSAGE_CYAN, "hint: %s", view.hint.text);
     }

@@ -115,7 +115,7 @@ static const char *texts_seek(const char *text, int number, size_t *length) {
         text = strchr(text, '\n');
         text = text == NULL ? NULL : text + 1;
     }
-    if (text == NULL || number < 1)
+    if (text == NULL)
         return NULL;
     *length = strcspn(text, "\n");
     if (*length > 0 && text[*length - 1] == '\r')
@@ -145,9 +145,10 @@ static char *texts_cut(const char *text, int number) {
 
 static bool texts_line_of(const struct text *t, int number,
                           struct texts_line *out) {
+    bool has = t->source.text != NULL && number > 0;
+
     *out = (struct texts_line){.name = t->name, .number = number};
-    if (t->source.text != NULL)
-        out->all = texts_copy(&t->source);
+    out->all = has ? texts_copy(&t->source) : NULL;
     if (out->all == NULL)
         return false;
     out->text = texts_cut(out->all, number);
