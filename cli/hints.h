@@ -9,22 +9,22 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct texts_line;
+
 struct hint {
-    char text[256];
-    const char *name; /* the name in the line that it is about, or NULL */
+    char text[512];
+    size_t at;     /* where in the line is the name that it is about? */
+    size_t length; /* of that name; 0: of none */
 };
 
-/* False when there is no hint for the message. line is that of the source it
- * speaks of, NULL when it is not known; co the thread that failed, with its
+/* False when there is no hint for the message, which is one of the VM's or of a
+ * library's, without the place that it began with. line is that of the source
+ * it speaks of, NULL when it is not known; co the thread that failed, with its
  * frames, or NULL. */
-bool hints_find(struct hint *out, const char *message, const char *line,
-                lua_State *co);
+bool hints_find(struct hint *out, const char *message,
+                const struct texts_line *line, lua_State *co);
 
 /* May it be in the middle of a name? */
 bool hints_is_word(char c);
-
-/* The place of the name in the line, as a whole word that is no field; NULL
- * when there is none. */
-const char *hints_name_in(const char *line, const char *name, size_t length);
 
 #endif

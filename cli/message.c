@@ -7,9 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "columns.h"
 #include "hints.h"
 #include "kahu/threads.h"
 #include "texts.h"
+#include "vm.h"
 
 /* ------------------------------------------------------------------------ */
 /* Colours                                                                  */
@@ -112,35 +114,57 @@ static struct message_span message_only(const char *line,
     return found;
 }
 
-/* What in the line the VM or the compiler names. A message of a script's own
- * may quote anything. */
-static struct message_span message_named(const char *message,
-                                         const char *line) {
+/* What is known of a message. */
+struct message_view {
+    const char *known;      /* without its place, where it is one of the VM's, a
+                          library's or the compiler's; or else empty */
+    struct texts_line line; /* its text is NULL where none is known */
+    bool has_hint;
+    struct hint hint;
+};
+
+/* What in the code has this name, or in a string, if nothing in the code. */
+static struct message_span message_only_in(const struct texts_line *line,
+                                           struct message_span name) {
+    struct message_span found = message_only(line->code, name);
+    const char *base = line->code;
+
+    if (found.from == NULL) {
+        found = message_only(line->quoted, name);
+        base = line->quoted;
+    }
+    if (found.from != NULL)
+        found.from = line->text + (found.from - base);
+    return found;
+}
+
+/* What in the line the VM or the compiler names. */
+static struct message_span message_named(const struct message_view *view) {
     static const struct {
         const char *message;
         const char *before;
     } names[] = {
-        {": attempt to index ", " with '"},
-        {": attempt to call missing method '", " missing method '"},
-        {": invalid argument #", " to '"},
-        {": missing argument #", " to '"},
-        {": Expected ", ", got '"},
-        {": expect has no '", " has no '"},
+        {"attempt to index ", " with '"},
+        {"attempt to call missing method '", " missing method '"},
+        {"invalid argument #", " to '"},
+        {"missing argument #", " to '"},
+        {"Expected ", ", got '"},
+        {"expect has no '", " has no '"},
         {"error requiring module ", " module \""},
     };
     static const struct message_span expectation = {"expect", 6};
+    const char *message = view->known;
     struct message_span none = {NULL, 0};
 
-    if (strstr(message, ": expected ") != NULL) /* of `kahu test` */
-        return message_only(line, expectation);
+    if (strncmp(message, "expected ", 9) == 0) /* of `kahu test` */
+        return message_only_in(&view->line, expectation);
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-        const char *at = strstr(message, names[i].message);
         struct message_span name;
 
-        if (at == NULL)
+        if (strncmp(message, names[i].message, strlen(names[i].message)) != 0)
             continue;
-        name = message_quoted(at, names[i].before);
-        return name.from == NULL ? none : message_only(line, name);
+        name = message_quoted(message, names[i].before);
+        return name.from == NULL ? none : message_only_in(&view->line, name);
     }
     return none;
 }
@@ -156,49 +180,89 @@ static struct message_span message_raiser(lua_State *co,
         raiser.what[0] != 'C' || raiser.name == NULL ||
         !lua_getinfo(co, 1, "l", &caller) || caller.currentline != line->number)
         return none;
-    return message_only(
-        line->text, (struct message_span){raiser.name, strlen(raiser.name)});
+    return message_only_in(
+        line, (struct message_span){raiser.name, strlen(raiser.name)});
 }
 
 /* What the caret stands under: a name, or else where the line begins. */
-static struct message_span message_span(const char *message, lua_State *co,
-                                        const struct texts_line *line,
-                                        const struct hint *hint) {
-    struct message_span span = message_named(message, line->text);
+static struct message_span message_span(const struct message_view *view,
+                                        lua_State *co) {
+    const char *text = view->line.text;
+    struct message_span span = message_named(view);
 
-    if (span.from == NULL && hint->name != NULL) {
-        span.length = strlen(hint->name);
-        span.from = hints_name_in(line->text, hint->name, span.length);
-    }
+    if (span.from == NULL && view->has_hint && view->hint.length > 0)
+        span = (struct message_span){text + view->hint.at, view->hint.length};
     if (span.from == NULL)
-        span = message_raiser(co, line);
+        span = message_raiser(co, &view->line);
     if (span.from != NULL)
         return span;
-    return (struct message_span){line->text + strspn(line->text, " \t"), 1};
+    return (struct message_span){text + strspn(text, " \t"), 1};
 }
 
-/* As wide as the text on a terminal: a tab where it has one, and nothing for
- * the later bytes of a character. */
+/* As wide as the text on a terminal: a tab where it has one. */
 static void message_pad(FILE *out, const char *text, const char *end) {
-    for (; text < end; text++)
-        if ((*text & 0xC0) != 0x80)
-            fputc(*text == '\t' ? '\t' : ' ', out);
+    while (text < end) {
+        char blank = *text == '\t' ? '\t' : ' ';
+
+        for (unsigned n = columns_next(&text, end); n > 0; n--)
+            fputc(blank, out);
+    }
 }
 
-static void message_carets(char out[TEXTS_LINE], struct message_span span) {
-    size_t n = 0;
+/* At most so many bytes of a line are shown, and so many before a name that
+ * would not be among them otherwise. */
+#define MESSAGE_LINE 200
+#define MESSAGE_BEFORE 80
 
-    for (size_t i = 0; i < span.length && n < TEXTS_LINE - 1; i++)
-        if ((span.from[i] & 0xC0) != 0x80)
-            out[n++] = '^';
+static bool message_is_inside(char c) {
+    return (c & 0xC0) == 0x80;
+}
+
+/* The part of the line that is shown, with all characters whole. */
+static struct message_span message_window(const char *text,
+                                          struct message_span span) {
+    size_t length = strlen(text);
+    size_t at = (size_t)(span.from - text);
+    size_t from = 0;
+    size_t end;
+
+    if (length <= MESSAGE_LINE)
+        return (struct message_span){text, length};
+    if (at + span.length > MESSAGE_LINE && at > MESSAGE_BEFORE)
+        from = at - MESSAGE_BEFORE;
+    if (from > length - MESSAGE_LINE)
+        from = length - MESSAGE_LINE;
+    end = from + MESSAGE_LINE;
+    while (from < at && message_is_inside(text[from]))
+        from++;
+    while (end > at && message_is_inside(text[end]))
+        end--;
+    return (struct message_span){text + from, end - from};
+}
+
+/* A tab in a quoted name is as wide as anything. */
+static void message_carets(char out[2 * MESSAGE_LINE + 1],
+                           struct message_span span) {
+    size_t n = columns_count(span.from, span.from + span.length);
+
+    if (n < 1)
+        n = 1;
+    memset(out, '^', n);
     out[n] = '\0';
 }
 
-/* What a file has in it is not to move the cursor of a terminal. */
+/* What a file has in it is not to move the cursor of a terminal: those that are
+ * a byte, and those of two, that only some terminals follow. */
 static void message_clean(char *text) {
-    for (; *text != '\0'; text++)
-        if (((unsigned char)*text < ' ' && *text != '\t') || *text == 0x7F)
+    for (; *text != '\0'; text++) {
+        const unsigned char c = (unsigned char)*text;
+
+        if ((c < ' ' && c != '\t') || c == 0x7F)
             *text = '?';
+        else if (c == 0xC2 && (unsigned char)text[1] >= 0x80 &&
+                 (unsigned char)text[1] < 0xA0)
+            text[0] = text[1] = '?';
+    }
 }
 
 /* Where something is shown, and how. */
@@ -210,16 +274,24 @@ struct message_page {
 
 /* A line with nothing in it, as at the end of a file, is left out. */
 static void message_source(const struct message_page *page,
-                           struct texts_line *line, struct message_span span) {
-    char carets[TEXTS_LINE];
+                           const struct message_view *view, lua_State *co) {
+    char *text = view->line.text;
+    struct message_span span = message_span(view, co);
+    struct message_span window = message_window(text, span);
+    const char *end = window.from + window.length;
+    char carets[2 * MESSAGE_LINE + 1];
 
     if (*span.from == '\0')
         return;
-    message_clean(line->text);
+    if (span.length > (size_t)(end - span.from))
+        span.length = (size_t)(end - span.from);
+    message_clean(text);
     message_carets(carets, span);
-    fprintf(page->file, "%s%5d | %s\n%s      | ", page->prefix, line->number,
-            line->text, page->prefix);
-    message_pad(page->file, line->text, span.from);
+    fprintf(page->file, "%s%5d | %s%.*s%s\n%s      | %s", page->prefix,
+            view->line.number, window.from == text ? "" : "...",
+            (int)window.length, window.from, *end == '\0' ? "" : "...",
+            page->prefix, window.from == text ? "" : "   ");
+    message_pad(page->file, window.from, span.from);
     message_line(page->file, page->colored, MESSAGE_BOLD, "%s", carets);
 }
 
@@ -273,38 +345,89 @@ static void message_origins(kahu_sched *s, lua_State *co, bool colored) {
 
 /* ------------------------------------------------------------------------ */
 
+/* What comes after the "name:12: " that the message begins with, if it does. */
+static const char *message_skip_place(const char *message) {
+    for (const char *at = strchr(message, ':'); at != NULL;
+         at = strchr(at + 1, ':')) {
+        size_t digits = strspn(at + 1, "0123456789");
+
+        if (digits > 0 && strncmp(at + 1 + digits, ": ", 2) == 0)
+            return at + 1 + digits + 2;
+    }
+    return message;
+}
+
+/* Is it the script that raised it? Then its message may say anything. */
+static bool message_is_thrown(lua_State *co) {
+    lua_Debug ar;
+
+    return co != NULL && lua_getinfo(co, 0, "sn", &ar) && ar.what[0] == 'C' &&
+           ar.name != NULL &&
+           (strcmp(ar.name, "error") == 0 || strcmp(ar.name, "assert") == 0);
+}
+
+/* A value that is no text has no place in it, as error() puts none there: it is
+ * where the thread stands. A text that a value makes of itself may have one. */
+static bool message_lacks_place(const char *message, lua_State *co,
+                                lua_Debug *where) {
+    if (co == NULL || lua_gettop(co) == 0 || lua_isstring(co, -1) ||
+        message_skip_place(message) != message)
+        return false;
+    vm_where(co, where);
+    return where->currentline > 0;
+}
+
+static void message_view(struct message_view *out, const char *message,
+                         lua_State *co) {
+    *out = (struct message_view){.known = ""};
+    if (!message_is_thrown(co))
+        out->known = message_skip_place(message);
+    if (!message_find_line(message, co, &out->line))
+        out->line.text = NULL;
+    out->has_hint = hints_find(&out->hint, out->known,
+                               out->line.text == NULL ? NULL : &out->line, co);
+}
+
+static void message_view_free(struct message_view *view) {
+    if (view->line.text != NULL)
+        texts_line_free(&view->line);
+}
+
 void message_error(kahu_sched *s, lua_State *co, const char *message,
                    const char *traceback) {
     const struct message_page page = {stderr, "", message_is_colored()};
-    struct texts_line line;
-    struct hint hint;
-    bool has_line = message_find_line(message, co, &line);
-    bool has_hint = hints_find(&hint, message, has_line ? line.text : NULL, co);
+    struct message_view view;
+    lua_Debug where;
 
+    message_view(&view, message, co);
     message_begin();
-    message_line(stderr, page.colored, MESSAGE_RED, "%s", message);
-    if (has_line)
-        message_source(&page, &line, message_span(message, co, &line, &hint));
-    if (has_hint)
-        message_line(stderr, page.colored, MESSAGE_CYAN, "hint: %s", hint.text);
+    if (message_lacks_place(message, co, &where))
+        message_line(stderr, page.colored, MESSAGE_RED, "%s:%d: %s",
+                     where.short_src, where.currentline, message);
+    else
+        message_line(stderr, page.colored, MESSAGE_RED, "%s", message);
+    if (view.line.text != NULL)
+        message_source(&page, &view, co);
+    if (view.has_hint)
+        message_line(stderr, page.colored, MESSAGE_CYAN, "hint: %s",
+                     view.hint.text);
     message_traceback(traceback, page.colored);
     if (co != NULL)
         message_origins(s, co, page.colored);
+    message_view_free(&view);
 }
 
 void message_place(FILE *out, const char *prefix, bool colored,
                    const char *message) {
     const struct message_page page = {out, prefix, colored};
-    struct texts_line line;
-    struct hint hint;
-    bool has_hint;
+    struct message_view view;
 
-    if (!texts_find(message, &line))
-        return;
-    has_hint = hints_find(&hint, message, line.text, NULL);
-    message_source(&page, &line, message_span(message, NULL, &line, &hint));
-    if (has_hint) {
+    message_view(&view, message, NULL);
+    if (view.line.text != NULL)
+        message_source(&page, &view, NULL);
+    if (view.line.text != NULL && view.has_hint) {
         fputs(prefix, out);
-        message_line(out, colored, MESSAGE_CYAN, "hint: %s", hint.text);
+        message_line(out, colored, MESSAGE_CYAN, "hint: %s", view.hint.text);
     }
+    message_view_free(&view);
 }

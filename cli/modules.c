@@ -417,10 +417,12 @@ static bool cycle_closes(const struct module *own,
     return module != NULL;
 }
 
-/* Raises with the names from `own` around to it again. */
+/* Raises with the names from `own` around to it again, and the place of the
+ * call in front. */
 static void cycle_raise(lua_State *L, const struct module *own,
                         const struct module *module) {
-    lua_pushfstring(L, "cyclic require: %s", own->name);
+    luaL_where(L, 1);
+    lua_pushfstring(L, "%scyclic require: %s", lua_tostring(L, -1), own->name);
     for (; module != own; module = module->awaits) {
         lua_pushfstring(L, "%s -> %s", lua_tostring(L, -1), module->name);
         lua_remove(L, -2);
@@ -473,6 +475,19 @@ static int modules_make_record(lua_State *L, void *ctx, const char *path,
     return 1;
 }
 
+/* Raises the error on top with the place of the call in front, as error() does;
+ * what is no text stays what it is. */
+static void modules_raise(lua_State *L) {
+    const char *text = lua_tostring(L, -1);
+
+    if (text != NULL && !vm_is_no_memory(text)) {
+        luaL_where(L, 1);
+        lua_insert(L, -2);
+        lua_concat(L, 2);
+    }
+    vm_raise(L);
+}
+
 /* The record of what the path at index 1 names, or NULL with the value on top
  * if that is in no file. Raises the library's errors, as ours: tracebacks show
  * one `require`. */
@@ -482,7 +497,7 @@ static struct module *modules_find(lua_State *L) {
     lua_pushvalue(L, lua_upvalueindex(2));
     lua_pushvalue(L, 1);
     if (lua_pcall(L, 1, 1, 0) != LUA_OK)
-        vm_raise(L);
+        modules_raise(L);
     module = lua_tolightuserdata(L, -1);
     if (module != NULL)
         lua_pop(L, 1);

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <uv.h>
 
+#include "blank.h"
+
 struct text {
     struct text *next;
     struct source source;
@@ -107,35 +109,64 @@ static int texts_number(const char *s) {
     return *end == ':' && n <= INT32_MAX ? (int)n : 0;
 }
 
-static void texts_copy(struct texts_line *out, const char *from, size_t size) {
-    bool cut = size > TEXTS_LINE;
+/* The line of a text, without its end; NULL where it has no such line. */
+static const char *texts_seek(const char *text, int number, size_t *length) {
+    for (int n = 1; n < number && text != NULL; n++) {
+        text = strchr(text, '\n');
+        text = text == NULL ? NULL : text + 1;
+    }
+    if (text == NULL)
+        return NULL;
+    *length = strcspn(text, "\n");
+    if (*length > 0 && text[*length - 1] == '\r')
+        --*length;
+    return text;
+}
 
-    if (cut) /* and no character in the middle */
-        for (size = TEXTS_LINE; size > 0 && (from[size] & 0xC0) == 0x80;)
-            size--;
-    memcpy(out->text, from, size);
-    memcpy(out->text + size, cut ? "..." : "", cut ? 4 : 1);
+/* As a string, whatever is in it. NULL when memory is out. */
+static char *texts_copy(const struct source *source) {
+    char *copy = malloc(source->size + 1);
+
+    if (copy == NULL)
+        return NULL;
+    memcpy(copy, source->text, source->size);
+    copy[source->size] = '\0';
+    for (size_t i = strlen(copy); i < source->size; i += strlen(copy + i))
+        copy[i] = '?';
+    return copy;
+}
+
+static char *texts_cut(const char *text, int number) {
+    size_t length;
+    const char *line = texts_seek(text, number, &length);
+
+    return line == NULL ? NULL : strndup(line, length);
 }
 
 static bool texts_line_of(const struct text *t, int number,
                           struct texts_line *out) {
-    const char *from = t->source.text;
-    const char *end = from + t->source.size;
-    const char *stop;
+    bool has = t->source.text != NULL && number > 0;
 
-    for (int n = 1; n < number && from != NULL; n++) {
-        from = memchr(from, '\n', (size_t)(end - from));
-        from = from == NULL ? NULL : from + 1;
-    }
-    if (from == NULL || number < 1)
+    *out = (struct texts_line){.name = t->name, .number = number};
+    out->all = has ? texts_copy(&t->source) : NULL;
+    if (out->all == NULL)
         return false;
-    stop = memchr(from, '\n', (size_t)(end - from));
-    stop = stop == NULL ? end : stop;
-    if (stop > from && stop[-1] == '\r')
-        stop--;
-    out->number = number;
-    texts_copy(out, from, (size_t)(stop - from));
-    return true;
+    out->text = texts_cut(out->all, number);
+    blank_source(out->all, false);
+    out->quoted = texts_cut(out->all, number);
+    blank_source(out->all, true);
+    out->code = texts_cut(out->all, number);
+    if (out->text != NULL && out->quoted != NULL && out->code != NULL)
+        return true;
+    texts_line_free(out);
+    return false;
+}
+
+void texts_line_free(struct texts_line *line) {
+    free(line->text);
+    free(line->quoted);
+    free(line->code);
+    free(line->all);
 }
 
 bool texts_find(const char *message, struct texts_line *out) {

@@ -13,12 +13,14 @@
 
 #include "source.h"
 
-#define TEXTS_LINE 200
-
-/* A line of a source, its end cut off where it is longer. */
+/* A line of a source. */
 struct texts_line {
+    const char *name; /* of the chunk, as the VM knows it; lent */
     int number;
-    char text[TEXTS_LINE + sizeof("...")];
+    char *text;   /* the line */
+    char *quoted; /* the same without comments */
+    char *code;   /* and without what strings say (blank.h) */
+    char *all;    /* the whole source like that */
 };
 
 /* Takes the source over, in place of one of this name. Memory being out there
@@ -26,10 +28,12 @@ struct texts_line {
 void texts_keep(const char *chunkname, struct source *source);
 
 /* The line that a message speaks of when it begins with "name:line:", as Luau's
- * do. False when it does not, or the source is not known. */
+ * do. False when it does not, the source is not known, or memory is out. */
 bool texts_find(const char *message, struct texts_line *out);
 
 /* The line by the name and number it goes by in the VM. */
 bool texts_get(const char *chunkname, int number, struct texts_line *out);
+
+void texts_line_free(struct texts_line *line);
 
 #endif

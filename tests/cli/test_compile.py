@@ -532,9 +532,11 @@ class Mistakes(CompileTest):
         lines = result.err.splitlines()
         self.assertIn('main.luau:1: error requiring module "./a": could not resolve', lines[0])
         self.assertEqual(lines[1:3], ["    1 | require('./a')", "      |          ^^^"])
-        self.assertTrue(lines[3].startswith("main.luau:2: "), lines)
-        self.assertEqual(lines[6], "main.luau:3: path contains a zero byte")
-        self.assertEqual((len(lines), result.code), (9, 1))
+        self.assertEqual(lines[3], "hint: there is no a.luau and no a/init.luau")
+        self.assertTrue(lines[4].startswith("main.luau:2: "), lines)
+        self.assertTrue(lines[7].startswith("hint: paths begin with "), lines)
+        self.assertEqual(lines[8], "main.luau:3: path contains a zero byte")
+        self.assertEqual((len(lines), result.code), (11, 1))
 
     def test_outputs_that_cannot_be(self):
         self.write("tool", "print(1)")

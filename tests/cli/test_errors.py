@@ -45,13 +45,33 @@ class Errors(program.ProgramTest):
 
     def test_values_that_are_no_text(self):
         for value, text in (
-            ("{}", "(error object is a table value)"),
-            ("nil", "(error object is a nil value)"),
+            ("{}", "-e:1: (error object is a table value)"),
+            ("nil", "-e:1: (error object is a nil value)"),
             ("42", "42"),
-            ("setmetatable({}, {__tostring = function() return 'mine' end})", "mine"),
+            ("setmetatable({}, {__tostring = function() return 'mine' end})", "-e:1: mine"),
+            ("setmetatable({}, {__tostring = function() return 'a:2: mine' end})", "a:2: mine"),
         ):
             result = self.run_program("-e", f"error({value}, 0)")
             self.assertEqual((result.code, result.err.splitlines()[0]), (1, text))
+
+    def test_where_a_value_that_is_no_text_was_raised(self):
+        self.write("x.luau", "local function f()\n\terror({code = 5})\nend\nf()\n")
+        self.check(
+            self.run_program("x.luau"),
+            code=1,
+            err="x.luau:2: (error object is a table value)\n"
+            "    2 | \terror({code = 5})\n"
+            "      | \t^^^^^\n"
+            "stack traceback:\n"
+            "  [C] function error\n"
+            "  x.luau:2 function f\n"
+            "  x.luau:4\n",
+        )
+        for code in ("task.spawn(error, {})", "task.defer(error)"):  # in no line at all
+            err = self.run_program("-e", code).err
+            self.assertTrue(err.startswith("(error object is a "), err)
+        err = self.run_program("-g0", "-e", "error({})").err
+        self.assertTrue(err.startswith("(error object is a "), err)
 
     def test_caught_errors_are_nobody_s_business(self):
         self.check(self.run_program("-e", "print(pcall(error, 'x', 0))"), out="false\tx\n")

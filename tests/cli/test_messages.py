@@ -70,14 +70,95 @@ class Shown(program.ProgramTest):
             ["    1 | \tlocal s = 'grüße' error(s)", "      | \t                  ^^^^^"],
         )
 
+    def test_wide_and_combining_characters(self):
+        for text, columns in (
+            ("漢字漢字", 8),
+            ("한글", 4),
+            ("ＡＢ", 4),
+            ("日本🙂", 6),
+            ("e\u0301n\u0303", 2),
+            ("か\u3099", 2),
+            ("\u200bกี", 1),
+            ("Жизнь ελ", 8),
+            ("—→½", 3),
+        ):
+            code = f"local s = '{text}' local n; n.foo = 1"
+            caret = "      | " + " " * (len("local s = '' local n; n.") + columns) + "^^^"
+            self.assertEqual(self.shown(code)[1], caret, text)
+
+    def test_carets_are_as_wide_as_the_name(self):
+        self.assertEqual(
+            self.shown("local n; n['漢字'] = 1")[1], "      | " + " " * 12 + "^^^^"
+        )
+
+    def test_the_part_of_a_long_line_that_has_the_name(self):
+        for fill in ("x", "ü", "漢", "🙂"):
+            before, after = "local n --[[" + fill * 4000 + "]] n.foo = 1", " --" + fill * 4000
+            for code, last in ((before + after, "..."), (before, "= 1"), (before + "  ", "  ")):
+                line, carets = self.shown(code)
+                self.assertTrue(line.startswith("    1 | ..." + fill), line)
+                self.assertTrue(line.endswith(last), line)
+                self.assertLess(len(line), 220)
+                self.assertEqual(carets.strip(" |"), "^^^")
+                wide = fill in "漢🙂"
+                upto = line[: line.index("n.foo") + 2]
+                width = len(upto) + (upto.count(fill) if wide else 0)
+                self.assertEqual(carets.index("^"), width)
+
+    def test_what_is_no_text_is_shown_somehow(self):
+        for fill in (b"\x80", b"\xf0\x9f", b"\xff", b"\xe6\xbc"):
+            for code in (b"local n --[[%s]] n.foo = 1", b"local n n.foo = 1 --%s", b"error('%s')"):
+                code = code.replace(b"%s", fill * 500)
+                self.write("x.luau", code)
+                process = self.start("x.luau")
+                lines = process.communicate()[1].splitlines()
+                self.assertEqual(process.returncode, 1)
+                self.assertTrue(lines[1].startswith(b"    1 | "), lines)
+                self.assertLess(len(lines[1]), 220)
+                self.assertIn(b"^^^", lines[2])
+
+    def test_a_name_that_is_longer_than_what_is_shown(self):
+        name = "n" * 1000
+        line, carets = self.shown(f"local n; n['{name}'] = 1")
+        self.assertTrue(line.endswith("n..."), line)
+        self.assertLessEqual(len(carets), len(line))
+
     def test_a_long_line_is_cut(self):
         shown = self.shown("error('a')" + " " * 30 + "-- " + "ü" * 400)
         self.assertTrue(shown[0].endswith("ü..."), shown[0])
         self.assertLess(len(shown[0]), 220)
         self.assertEqual(shown[1], "      | ^^^^^")
 
+    def test_comments_and_strings_are_no_code(self):
+        for code, caret in (
+            ("local ready; ready() -- then wait(1)", 1),
+            ("ready(--[[ wait(1) ]] 1)", 1),
+            ("ready('wait(1)', [==[ wait(1) ]==])", 1),
+            ("ready('it\\'s wait(1)', `wait(1) {2} wait(1) {`{3} wait(1)`}`)", 1),
+            ("ready(`a { {wait(1)} }`)", 13),  # what is between braces is code
+            ("local t = {} print(t.b.c) -- b.c", 24),
+            ("local t = {} print(t['b'].c, 'c.d')", 27),
+            ("local t = {} print(t.b['c'])", 25),
+            ("assert(false) -- or assert(true)", 1),
+        ):
+            self.assertEqual(self.shown(code)[1].index("^") - 7, caret, code)
+
+    def test_a_function_that_a_library_has_not(self):
+        for code, carets in (
+            ("task.Wait(1)", "      |      ^^^^"),
+            ("print(1, string.gfind('string.gfind()', 'a'))", "      |          ^^^^^^^^^^^^"),
+            ("local x = table . length {}", "      |                   ^^^^^^"),
+        ):
+            self.assertEqual(self.shown(code)[1], carets)
+
+    def test_long_strings_and_comments_of_more_lines(self):
+        code = "local s = [[\n]] .. '' --[[\n wait(1)\n]] wait() -- ]]"
+        self.assertEqual(self.shown(code)[1], "      |    ^^^^")
+
     def test_controls_do_not_reach_the_terminal(self):
-        self.assertEqual(self.shown("error('a') --\x1b[2J\x7f")[0], "    1 | error('a') --?[2J?")
+        self.assertEqual(
+            self.shown("error('a') --\x1b[2J\x7f\u009b2J")[0], "    1 | error('a') --?[2J???2J"
+        )
 
     def test_windows_line_ends(self):
         self.assertEqual(self.shown("\r\nerror('a')\r\n")[0], "    2 | error('a')")
@@ -168,12 +249,60 @@ class Hints(program.ProgramTest):
         ):
             self.check_hint(name, other)
 
+    def test_functions_that_others_have(self):
+        for name, other in (
+            ("os.getenv('HOME')", "arguments"),
+            ("os.execute('ls')", "no programs"),
+            ("string.gfind('a', 'b')", "string.gmatch"),
+            ("print(('a'):gfind('b'))", "string.gmatch"),
+            ("print(('a'):Upper())", "case matters, string.upper"),
+            ("print(('a'):trim())", "there is no 'string.trim' here"),
+            ("table.length({})", "there is no 'table.length' here"),
+            ("collectgarbage('count')", "gcinfo"),
+            ("local v = Vector3.new(1, 2, 3)", "vector.create"),
+            ("table.getn()", "#t"),
+            ("table.foreach({}, 1)", "for k, v in t"),
+            ("table.foreachi({1})", "ipairs"),
+        ):
+            self.check_hint(name, other)
+
+    def test_the_wrong_case(self):
+        """Of every function there is."""
+        libraries = "bit32 buffer coroutine debug math os scheduler string table task utf8 vector"
+        code = f"""
+            for _, name in string.split("{libraries}", " ") do
+                for key, f in getfenv()[name] do
+                    if type(f) == "function" then print(name .. "." .. key) end
+                end
+            end"""
+        names = self.run_program("-e", code).out.split()
+        self.assertGreater(len(names), 100)
+        calls = [name.split(".")[0] + "." + name.split(".")[1].capitalize() for name in names]
+        lines = [f"task.defer(function() {call}() end)" for call in calls]
+        self.write("x.luau", "\n".join(lines))
+        err = self.run_program("x.luau").err
+        hints = [line for line in err.splitlines() if line.startswith("hint: ")]
+        self.assertEqual(
+            hints,
+            [f"hint: there is no '{c}': case matters, {n}" for c, n in zip(calls, names)],
+        )
+        # And what is there is not missed.
+        lines = [f"task.defer(function() local x {name}(x()) end)" for name in names]
+        self.write("x.luau", "\n".join(lines))
+        err = self.run_program("x.luau").err
+        self.assertEqual(err.count(": attempt to call a nil value\n"), len(names))
+        self.assertNotIn("hint: ", err)
+
     def test_modules_with_a_suffix(self):
         self.check_hint("require('./lib.luau')", "without its suffix")
-        self.assertIsNone(self.hint("require('./lib')"))
+        self.check_hint("require('./lib')", "no lib.luau")
+        self.check_hint("require('lib')", 'require("./lib")')
 
     def test_read_only(self):
         self.check_hint("math.pi = 3", "table.clone")
+        self.check_hint("_G.y = 2", "plain global", "require")
+        self.check_hint("_G['y'] = 2", "plain global", "require")
+        self.check_hint("local t = table.freeze({}) t._G = 2", "table.clone")
 
     def test_where_there_is_nothing_to_say(self):
         for code in (
@@ -183,6 +312,23 @@ class Hints(program.ProgramTest):
             "local x x()",
             "error('wait')",
             "local waiter waiter(1)",
+            "local ready; ready() -- then wait(1)",
+            "foo('wait(1) for it')",
+            "local cfg = {x = {}} print(cfg.spawn, cfg.x.y.z, 'io.read')",
+            "local cfg = {} print(cfg.x.y, io)",
+            "error('the queue: C stack overflow')",
+            'error("the parser\'s stack overflow protection")',
+            "error('stack overflow')",
+            "error('x.luau:1: stack overflow', 0)",
+            "assert(false, 'attempt to modify a readonly table')",
+            "error('no, attempt to yield across metamethod/C-call boundary')",
+            "local wait = task.wait; local f; f(wait(0.1))",
+            "local function delay() end delay() local f; f()",
+            "local function f(spawn) local g; g(spawn()) end f(print)",
+            "local os = {} os.exit(1)",
+            "local function f(task) task.Run() end f({})",
+            "local t = {string = {}} t.string.Len()",
+            "local task = {} local s = 'a' task.run(s)",
         ):
             self.assertIsNone(self.hint(code), code)
 

@@ -185,13 +185,64 @@ class Errors(program.ProgramTest):
         self.check(
             self.run_program("main.luau"),
             code=1,
-            err='error requiring module "./bad": could not resolve child component "bad"\n'
+            err='main.luau:2: error requiring module "./bad": '
+            'could not resolve child component "bad"\n'
             "    2 | require('./bad')\n"
             "      |          ^^^^^\n"
+            "hint: there is no bad.luau and no bad/init.luau\n"
             "stack traceback:\n"
             "  [C] function require\n"
             "  main.luau:2\n",
         )
+
+    def test_where_it_would_be(self):
+        missing = "hint: there is no {0}.luau and no {0}/init.luau\n"
+        for script, path, place in (
+            ("main.luau", "./bad", "bad"),
+            ("main.luau", "../bad", "../bad"),
+            ("main.luau", "./lib/bad", "lib/bad"),
+            ("lib/x.luau", "./bad", "lib/bad"),
+            ("lib/x.luau", "../bad", "bad"),
+            ("lib/x.luau", "./../lib/./bad", "lib/bad"),
+            ("lib/init.luau", "./bad", "bad"),
+            ("init.luau", "./bad", "../bad"),
+        ):
+            self.write(script, f"require('{path}')")
+            self.assertIn(missing.format(place), self.run_program(script).err)
+        self.assertIn(missing.format("bad"), self.run_program("-e", "require('./bad')").err)
+        self.write("m.luau", "\n return require('./bad')")
+        err = self.run_program("-e", "require('./m')").err
+        self.assertTrue(err.startswith('m.luau:2: error requiring module "./bad"'), err)
+        self.assertIn(missing.format("bad"), err)
+
+    def test_what_is_no_path(self):
+        self.write("dir/x.txt", "")
+        self.write("two.luau", "")
+        self.write("two/init.luau", "")
+        for path, message, hint in (
+            ("bad", "require path must start", '; for a file beside this one: require("./bad")\n'),
+            ("", "require path must start", "hint: paths begin with ./, ../ or @\n"),
+            ("/bad", "require path must start", "hint: paths begin with ./, ../ or @\n"),
+            ("bad.luau", "require path must start", "hint: paths begin with ./, ../ or @\n"),
+            ("@bad/x", "@bad is not", '.luaurc, beside the file or above it: {"aliases": {"bad":'),
+            ("./two", "could not resolve", "hint: more than one file"),
+            ("./dir", "no module present", "it has no init.luau"),
+            ("./bad.luau", "could not resolve", "without its suffix"),
+        ):
+            err = self.run_program("-e", f"\nrequire('{path}')").err
+            first, line = err.splitlines()[:2]
+            self.assertTrue(first.startswith("-e:2: "), err)
+            self.assertIn(message, first)
+            self.assertEqual(line, f"    2 | require('{path}')")
+            self.assertIn(hint, err)
+
+    def test_no_place_where_none_is(self):
+        for code in ("print(pcall(require, './bad'))", "print(pcall(require, 'bad'))"):
+            out = self.run_program("-e", code).out
+            self.assertTrue(out.startswith("false\terror requiring module "), out)
+        code = "print(pcall(function() require('./bad') end))"
+        out = self.run_program("-e", code).out
+        self.assertTrue(out.startswith("false\t-e:1: error requiring module "), out)
 
     def test_a_cycle_through_the_script_itself(self):
         self.write("main.luau", "print('main') require('./a')")
@@ -199,7 +250,7 @@ class Errors(program.ProgramTest):
         result = self.run_program("main.luau")
         self.assertEqual((result.code, result.out), (1, "main\nmain\n"))
         self.assertTrue(
-            result.err.startswith("cyclic require: main.luau -> a.luau -> main.luau\n"),
+            result.err.startswith("main.luau:1: cyclic require: main.luau -> a.luau -> main.luau\n"),
             result.err,
         )
 
