@@ -8,10 +8,16 @@
 
 #include "blank.h"
 
+/* Stays as long as the process, so that what was found in it does: of a name
+ * the newest is first. */
 struct text {
     struct text *next;
     struct source source;
-    char name[]; /* as the VM knows the chunk: "@file", "=-e" */
+    char
+        *plain; /* as a string; made, like what follows, with the first error */
+    char *quoted; /* the same without comments */
+    char *code;   /* and without what strings say (blank.h) */
+    char name[];  /* as the VM knows the chunk: "@file", "=-e" */
 };
 
 static struct text *texts_first;
@@ -44,33 +50,30 @@ static struct text *texts_named(const char *name) {
     return t;
 }
 
-/* The text of this name, empty if it is new; NULL when memory is out. */
-static struct text *texts_make(const char *name) {
-    struct text *t = texts_named(name);
-    size_t size = strlen(name) + 1;
+static bool texts_is_known(const char *name, const struct source *source) {
+    const struct text *t = texts_named(name);
 
-    if (t != NULL)
-        return t;
-    t = malloc(sizeof(*t) + size);
+    return t != NULL && t->source.size == source->size &&
+           memcmp(t->source.text, source->text, source->size) == 0;
+}
+
+/* Takes the source over, if there is memory. */
+static void texts_add(const char *name, struct source *source) {
+    size_t size = strlen(name) + 1;
+    struct text *t = malloc(sizeof(*t) + size);
+
     if (t == NULL)
-        return NULL;
-    t->source = (struct source){NULL, 0};
+        return;
+    *t = (struct text){.next = texts_first, .source = *source};
     memcpy(t->name, name, size);
-    t->next = texts_first;
     texts_first = t;
-    return t;
+    *source = (struct source){NULL, 0};
 }
 
 void texts_keep(const char *chunkname, struct source *source) {
-    struct text *t;
-
     texts_lock();
-    t = texts_make(chunkname);
-    if (t != NULL) {
-        source_free(&t->source);
-        t->source = *source;
-        *source = (struct source){NULL, 0};
-    }
+    if (source->text != NULL && !texts_is_known(chunkname, source))
+        texts_add(chunkname, source);
     texts_unlock();
     source_free(source);
 }
@@ -143,19 +146,31 @@ static char *texts_cut(const char *text, int number) {
     return line == NULL ? NULL : strndup(line, length);
 }
 
-static bool texts_line_of(const struct text *t, int number,
-                          struct texts_line *out) {
-    bool has = t->source.text != NULL && number > 0;
-
-    *out = (struct texts_line){.name = t->name, .number = number};
-    out->all = has ? texts_copy(&t->source) : NULL;
-    if (out->all == NULL)
+/* False when memory is out. */
+static bool texts_prepare(struct text *t) {
+    if (t->code != NULL)
+        return true;
+    t->plain = texts_copy(&t->source);
+    t->quoted = t->plain == NULL ? NULL : strdup(t->plain);
+    t->code = t->quoted == NULL ? NULL : strdup(t->quoted);
+    if (t->code == NULL) {
+        free(t->plain);
+        free(t->quoted);
         return false;
-    out->text = texts_cut(out->all, number);
-    blank_source(out->all, false);
-    out->quoted = texts_cut(out->all, number);
-    blank_source(out->all, true);
-    out->code = texts_cut(out->all, number);
+    }
+    blank_source(t->quoted, false);
+    blank_source(t->code, true);
+    return true;
+}
+
+static bool texts_line_of(struct text *t, int number, struct texts_line *out) {
+    *out = (struct texts_line){.name = t->name, .number = number};
+    if (number <= 0 || !texts_prepare(t))
+        return false;
+    out->all = t->code;
+    out->text = texts_cut(t->plain, number);
+    out->quoted = texts_cut(t->quoted, number);
+    out->code = texts_cut(t->code, number);
     if (out->text != NULL && out->quoted != NULL && out->code != NULL)
         return true;
     texts_line_free(out);
@@ -166,7 +181,6 @@ void texts_line_free(struct texts_line *line) {
     free(line->text);
     free(line->quoted);
     free(line->code);
-    free(line->all);
 }
 
 bool texts_find(const char *message, struct texts_line *out) {
@@ -184,7 +198,7 @@ bool texts_find(const char *message, struct texts_line *out) {
 }
 
 bool texts_get(const char *chunkname, int number, struct texts_line *out) {
-    const struct text *t;
+    struct text *t;
     bool found;
 
     texts_lock();

@@ -17,10 +17,10 @@
 struct texts_line {
     const char *name; /* of the chunk, as the VM knows it; lent */
     int number;
-    char *text;   /* the line */
-    char *quoted; /* the same without comments */
-    char *code;   /* and without what strings say (blank.h) */
-    char *all;    /* the whole source like that */
+    char *text;      /* the line */
+    char *quoted;    /* the same without comments */
+    char *code;      /* and without what strings say (blank.h) */
+    const char *all; /* the whole source like that; for ever */
 };
 
 /* Takes the source over, in place of one of this name. Memory being out there
