@@ -37,7 +37,9 @@ static const char test_help[] =
     "  -O0 -O1 -O2            optimization of the compiler (1)\n"
     "  -h, --help             this text\n"
     "\n"
-    "Exit status: 0; 1 when a test failed; 2 when there was none to run.\n";
+    "Exit status: 0; 1 when a test failed; 2 when there was none to run; 128 "
+    "and its\n"
+    "number after SIGINT or SIGTERM. SIGQUIT and SIGUSR1 list what runs.\n";
 
 static bool test_refuse(int *code) {
     fputs("Try 'kahu test --help'.\n", stderr);
@@ -229,6 +231,8 @@ static void test_tell(void *ud, const struct test_file *f) {
 static int test_code(const struct test_options *o, const struct test_run *r) {
     const size_t *counts = r->report.counts;
 
+    if (r->report.ended > 0)
+        return EXIT_SIGNAL + r->report.ended;
     if (counts[TEST_FAILED] > 0)
         return EXIT_SCRIPT;
     if (counts[TEST_PASSED] + counts[TEST_SKIPPED] > 0)
@@ -278,7 +282,7 @@ static int test_run_files(const struct test_options *o,
     if (!test_open(o, &r))
         return EXIT_USAGE;
     r.reporter->begin(&r.report);
-    r.report.cut = !test_pool_run(o, files, test_tell, &r);
+    r.report.ended = test_pool_run(o, files, test_tell, &r);
     r.reporter->end(&r.report);
     code = test_code(o, &r);
     if (!test_close(o, &r) && code == EXIT_SUCCESS)

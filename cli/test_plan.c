@@ -130,12 +130,19 @@ static void plan_run_test(struct test_vm *v, struct plan_step *step) {
     test_file_add(v->file, result);
 }
 
-/* beforeAll: the tests it is for say that it failed. */
+/* beforeAll: the tests it is for say that it failed, if they still come. */
 static void plan_run_before(struct test_vm *v, struct plan_step *step) {
     struct plan_function f = {v, step->number, "fail", NULL, LUA_NOREF};
     uint64_t duration_ns;
     char *message = plan_step_run(v, step, "run", &duration_ns);
 
+    if (message != NULL && test_pool_signal(v->file) != 0) {
+        struct test_result result = {TEST_FAILED, step->name, message,
+                                     step->line, duration_ns};
+
+        test_file_add(v->file, result);
+        return;
+    }
     free(step->name);
     if (message == NULL)
         return;
@@ -157,10 +164,11 @@ static void plan_run_after(struct test_vm *v, struct plan_step *step) {
         free(step->name);
 }
 
-/* --bail: only what cleans up goes on. */
+/* --bail, or a signal: only what cleans up goes on. */
 static bool plan_is_cut(const struct test_vm *v) {
-    return v->options->bail &&
-           (v->file->counts[TEST_FAILED] > 0 || test_pool_is_cut(v->file));
+    return test_pool_signal(v->file) != 0 ||
+           (v->options->bail &&
+            (v->file->counts[TEST_FAILED] > 0 || test_pool_is_cut(v->file)));
 }
 
 static bool plan_run_step(struct test_vm *v, int number) {
@@ -172,6 +180,7 @@ static bool plan_run_step(struct test_vm *v, int number) {
         free(step->name);
         return false;
     }
+    test_pool_set_running(v->file, step->name);
     if (step->kind == 'a')
         plan_run_after(v, step);
     else if (plan_is_cut(v))
@@ -180,6 +189,7 @@ static bool plan_run_step(struct test_vm *v, int number) {
         plan_run_before(v, step);
     else
         plan_run_test(v, step);
+    test_pool_set_running(v->file, NULL);
     return true;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "test_step.h"
 
+#include <lualib.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 
 static const char step_timed_out[] = "timed out";
 static const char step_busy[] = "busy";
+static const char step_interrupted[] = "interrupted";
 
 /* ------------------------------------------------------------------------ */
 /* Words                                                                    */
@@ -109,6 +111,60 @@ static void step_add_cancelled(struct test_vm *v, lua_State *co,
 }
 
 /* ------------------------------------------------------------------------ */
+/* Signals                                                                  */
+/* ------------------------------------------------------------------------ */
+
+/* The step that runs is to end: only the hooks after it run undisturbed. */
+static bool step_is_interrupted(const struct test_vm *v) {
+    return v->stepping && test_pool_signal(v->file) != 0 && !v->interrupted;
+}
+
+static void step_add_line(void *ud, const char *line) {
+    text_addf(ud, "  %s\n", line);
+}
+
+/* In one piece: other files write there, too. */
+static void step_explain(struct test_vm *v) {
+    struct text out = {NULL, 0, 0};
+
+    if (!atomic_load_explicit(&v->file->asked, memory_order_relaxed) ||
+        !atomic_exchange(&v->file->asked, false))
+        return;
+    text_addf(&out, "kahu: live threads of %s:\n", v->file->path);
+    if (kahu_dump(v->s, KAHU_DUMP_ALL, step_add_line, &out) >= 0)
+        fputs(text_string(&out), stderr);
+    text_free(&out);
+}
+
+/* As the scheduler's limits raise: of the function that runs, at every
+ * safepoint, so that no pcall outlives it. */
+static void step_raise_interrupted(struct test_vm *v, lua_State *L) {
+    if (!lua_checkstack(L, LUA_MINSTACK))
+        return;
+    luaL_where(L, 0);
+    lua_pushfstring(L, "interrupted by %s",
+                    test_signal_name(test_pool_signal(v->file)));
+    lua_concat(L, 2);
+    lua_error(L);
+}
+
+/* At a safepoint; inside the collector nothing can be done. */
+static void step_interrupt(lua_State *L, int gc) {
+    struct test_vm *v = lua_callbacks(L)->userdata;
+
+    if (gc >= 0 || !v->stepping)
+        return;
+    step_explain(v);
+    if (step_is_interrupted(v))
+        step_raise_interrupted(v, L);
+}
+
+void test_step_open(struct test_vm *v) {
+    lua_callbacks(v->L)->userdata = v;
+    lua_callbacks(v->L)->interrupt = step_interrupt;
+}
+
+/* ------------------------------------------------------------------------ */
 /* The end                                                                  */
 /* ------------------------------------------------------------------------ */
 
@@ -144,6 +200,9 @@ static void step_give_up(struct test_vm *v, lua_State *co, const char *why,
     else if (why == step_busy)
         text_addf(&reason, " for more than %g s of real time",
                   (double)v->options->stall_ns / 1e9);
+    else if (why == step_interrupted)
+        text_addf(&reason, " by %s",
+                  test_signal_name(test_pool_signal(v->file)));
     step_add_cancelled(v, co, text_string(&reason));
     text_free(&reason);
     v->failed = true;
@@ -200,6 +259,9 @@ static const char *step_drive(struct test_vm *v, uint64_t limit_ns) {
     uint64_t stalled_ns = uv_hrtime() + v->options->stall_ns;
 
     while (!v->ended) {
+        step_explain(v);
+        if (step_is_interrupted(v))
+            return step_interrupted;
         if (kahu_is_stopped(v->s))
             return "scheduler.stop() was called";
         if (v->timed_out)
@@ -275,9 +337,14 @@ char *test_step_run(struct test_vm *v, uint64_t timeout_ns,
     uint64_t start_ns = step_now_ns(v);
 
     v->ended = v->failed = v->timed_out = false;
+    v->stepping = true;
     step_run_thread(v, timeout_ns);
+    if (step_is_interrupted(v))
+        step_cancel_all(v);
     *duration_ns = step_now_ns(v) - start_ns;
     step_settle(v);
+    v->stepping = false;
+    v->interrupted = test_pool_signal(v->file) != 0;
     if (v->elsewhere.size > 0) {
         if (v->message.size > 0)
             text_add_string(&v->message, "\n");

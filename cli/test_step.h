@@ -27,6 +27,8 @@ struct test_vm {
     int steps;
     int nsteps;
     struct text elsewhere; /* errors of other threads since the last step */
+    bool interrupted;      /* by a signal, in a step that is over */
+    bool stepping;         /* a step runs */
 
     /* Of the step that runs: */
     bool ended;
@@ -37,6 +39,10 @@ struct test_vm {
 
 /* The name that the library's functions have in tracebacks. */
 #define TEST_LIBRARY "kahu/test"
+
+/* Has what runs in the VM look for signals. Before there is a scheduler, which
+ * calls those callbacks that it finds. */
+void test_step_open(struct test_vm *v);
 
 /*
  * Runs the function or thread on top of L, which is popped. NULL when all went

@@ -3,8 +3,8 @@
  * test_watch.c - runs the tests again when a file below the paths changes.
  *
  * Directories are watched from before the first run on, and during runs too:
- * the system keeps what happens meanwhile. A signal ends the program as it
- * would any other; nothing is to be saved.
+ * the system keeps what happens meanwhile. Between runs a signal ends the
+ * program as it would any other; nothing is to be saved.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -115,8 +115,10 @@ static void watch_wait(struct watch *w) {
 }
 
 int test_watch(const struct test_options *o) {
+    const struct test_list none = {NULL, 0};
     struct watch w = {.changed = false};
     int error = uv_loop_init(&w.loop);
+    int code = EXIT_USAGE;
 
     if (error != 0) {
         report_failure("cannot watch", uv_strerror(error));
@@ -125,15 +127,17 @@ int test_watch(const struct test_options *o) {
     uv_timer_init(&w.loop, &w.debounce);
     w.debounce.data = &w;
     while (watch_look(&w, o)) {
-        (void)test_once(o);
+        code = test_once(o);
+        if (code > EXIT_SIGNAL)
+            break;
         fputs("watching; Ctrl-C ends it\n", stdout);
         report_flush();
         watch_wait(&w);
         fputc('\n', stdout);
     }
-    /* Only before the first run: no directory is watched. */
+    watch_renew(&w, &none);
     uv_close((uv_handle_t *)&w.debounce, NULL);
     uv_run(&w.loop, UV_RUN_DEFAULT);
     uv_loop_close(&w.loop);
-    return EXIT_USAGE;
+    return code;
 }
