@@ -214,6 +214,7 @@ static bool test_parse(struct test_options *o, int argc, char **argv,
 struct test_run {
     const struct test_reporter *reporter;
     struct test_report report;
+    struct test_list *required; /* or NULL */
 };
 
 /* test_turn_fn */
@@ -225,6 +226,8 @@ static void test_tell(void *ud, const struct test_file *f) {
         r->report.counts[status] += f->counts[status];
     r->reporter->file(&r->report, f);
     fflush(r->report.out);
+    for (size_t i = 0; r->required != NULL && i < f->required.count; i++)
+        test_list_add_once(r->required, f->required.paths[i]);
 }
 
 /* What tells of the failure of a test that nobody wrote: there was none. */
@@ -275,8 +278,9 @@ static bool test_close(const struct test_options *o, struct test_run *r) {
 }
 
 static int test_run_files(const struct test_options *o,
-                          const struct test_list *files) {
-    struct test_run r = {.reporter = o->reporter};
+                          const struct test_list *files,
+                          struct test_list *required) {
+    struct test_run r = {.reporter = o->reporter, .required = required};
     int code;
 
     if (!test_open(o, &r))
@@ -290,14 +294,14 @@ static int test_run_files(const struct test_options *o,
     return code;
 }
 
-int test_once(const struct test_options *o) {
+int test_once(const struct test_options *o, struct test_list *required) {
     struct test_list files = {NULL, 0};
     struct test_list directories = {NULL, 0};
     int code = EXIT_USAGE;
 
     if (test_find(o, &files, &directories)) {
         if (files.count > 0)
-            code = test_run_files(o, &files);
+            code = test_run_files(o, &files, required);
         else
             fputs("kahu: no test file (*.test.luau, *.spec.luau) found\n",
                   stderr);
@@ -313,5 +317,5 @@ int test_main(int argc, char **argv) {
 
     if (!test_parse(&o, argc, argv, &code))
         return code;
-    return o.watch ? test_watch(&o) : test_once(&o);
+    return o.watch ? test_watch(&o) : test_once(&o, NULL);
 }

@@ -56,6 +56,23 @@ struct test_options {
 uint64_t test_seconds_ns(double seconds);
 
 /* ------------------------------------------------------------------------ */
+/* Lists of paths                                                           */
+/* ------------------------------------------------------------------------ */
+
+struct test_list {
+    char **paths;
+    size_t count;
+};
+
+void test_list_add(struct test_list *l, const char *path);
+bool test_list_has(const struct test_list *l, const char *path);
+void test_list_add_once(struct test_list *l, const char *path);
+
+/* Adds, once, the directory that the file is in. */
+void test_list_add_directory(struct test_list *l, const char *path);
+void test_list_free(struct test_list *l);
+
+/* ------------------------------------------------------------------------ */
 /* What came of it                                                          */
 /* ------------------------------------------------------------------------ */
 
@@ -84,6 +101,7 @@ struct test_file {
     size_t nresults;
     size_t counts[TEST_NOTED + 1]; /* by status */
     struct text output;            /* what print printed */
+    struct test_list required;     /* files of modules, in any order */
     atomic_bool asked;             /* by a signal, which threads there are */
 
     /* Under the pool's lock: */
@@ -108,14 +126,6 @@ void test_file_free(struct test_file *f);
 /* ------------------------------------------------------------------------ */
 /* Files                                                                    */
 /* ------------------------------------------------------------------------ */
-
-struct test_list {
-    char **paths;
-    size_t count;
-};
-
-void test_list_add(struct test_list *l, const char *path);
-void test_list_free(struct test_list *l);
 
 /* The test files that the paths name or that are below them, in order, and the
  * directories that were looked into. False, and said, when one of the paths
@@ -180,8 +190,9 @@ void test_signals_end(struct test_signals *t);
 /* Of one that ends a run. */
 const char *test_signal_name(int number);
 
-/* One run of all that is found; what to exit with. */
-int test_once(const struct test_options *o);
+/* One run of all that is found; what to exit with. The files that it required
+ * are added to `required`, unless that is NULL. */
+int test_once(const struct test_options *o, struct test_list *required);
 
 /* Runs again whenever something changes, until a signal ends the program. */
 int test_watch(const struct test_options *o);

@@ -48,6 +48,7 @@ void test_file_free(struct test_file *f) {
     free(f->results);
     free(f->running);
     text_free(&f->output);
+    test_list_free(&f->required);
 }
 
 /* ------------------------------------------------------------------------ */
@@ -282,6 +283,12 @@ static void file_add_status(struct test_vm *v, kahu_status status) {
                         text_copy(kahu_status_text(status)));
 }
 
+static void file_add_required(void *ud, const char *path) {
+    struct test_file *f = ud;
+
+    test_list_add(&f->required, path);
+}
+
 static void file_run_with_scheduler(struct test_vm *v) {
     kahu_status status = file_watch_vm(v);
 
@@ -293,6 +300,8 @@ static void file_run_with_scheduler(struct test_vm *v) {
         file_run_in(v);
     else
         file_add_status(v, status);
+    if (v->modules != NULL)
+        modules_each(v->modules, file_add_required, v->file);
     test_pool_set_scheduler(v->file, NULL);
     kahu_free(v->s);
     modules_free(v->modules);

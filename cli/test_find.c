@@ -33,11 +33,28 @@ void test_list_free(struct test_list *l) {
     *l = (struct test_list){NULL, 0};
 }
 
-static void find_add_once(struct test_list *l, const char *path) {
+bool test_list_has(const struct test_list *l, const char *path) {
     for (size_t i = 0; i < l->count; i++)
         if (strcmp(l->paths[i], path) == 0)
-            return;
-    test_list_add(l, path);
+            return true;
+    return false;
+}
+
+void test_list_add_once(struct test_list *l, const char *path) {
+    if (!test_list_has(l, path))
+        test_list_add(l, path);
+}
+
+void test_list_add_directory(struct test_list *l, const char *path) {
+    const char *slash = strrchr(path, '/');
+    struct text directory = {NULL, 0, 0};
+
+    if (slash == NULL)
+        text_add_string(&directory, ".");
+    else
+        text_add(&directory, path, slash > path ? (size_t)(slash - path) : 1);
+    test_list_add_once(l, text_string(&directory));
+    text_free(&directory);
 }
 
 static int find_compare(const void *a, const void *b) {
@@ -106,7 +123,7 @@ static bool find_entry(struct finding *f, const char *path) {
     if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode))
         return find_directory(f, path);
     if (find_is_test(path))
-        find_add_once(f->files, path);
+        test_list_add_once(f->files, path);
     return true;
 }
 
@@ -115,7 +132,7 @@ static bool find_directory(struct finding *f, const char *path) {
     int error = find_names(path, &names);
     bool found = error == 0 || find_refuse(path, error);
 
-    find_add_once(f->directories, path);
+    test_list_add_once(f->directories, path);
     for (size_t i = 0; i < names.count && found; i++) {
         char *entry = find_join(path, names.paths[i]);
 
@@ -132,16 +149,8 @@ static bool find_directory(struct finding *f, const char *path) {
 
 /* A file that is named is a test file, whatever it is called. */
 static void find_file(struct finding *f, const char *path) {
-    const char *slash = strrchr(path, '/');
-    struct text directory = {NULL, 0, 0};
-
-    if (slash == NULL)
-        text_add_string(&directory, ".");
-    else
-        text_add(&directory, path, (size_t)(slash - path) + 1);
-    find_add_once(f->files, path);
-    find_add_once(f->directories, text_string(&directory));
-    text_free(&directory);
+    test_list_add_once(f->files, path);
+    test_list_add_directory(f->directories, path);
 }
 
 static bool find_path(struct finding *f, const char *path) {

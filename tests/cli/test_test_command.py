@@ -854,6 +854,49 @@ class Watch(TestCommand):
         process.send_signal(signal.SIGINT)
         self.assertEqual(process.wait(program.TIME_LIMIT_S), -signal.SIGINT)
 
+    def test_modules_that_are_required(self):
+        told = "watching; Ctrl-C ends it\n"
+        self.write("src/m.luau", "return require('./n')")
+        self.write("src/n.luau", "return 'one'")
+        self.write("dir/a.test.luau", "it(require('../src/m'), function() end)")
+        process = self.start("test", "--watch", "dir")
+        self.assertIn("ok    one", self.until(process, told))
+        self.write("src/n.luau", "return 'two'")
+        self.assertIn("ok    two", self.until(process, told))
+        self.write("src/n.luau", "return (")
+        self.assertIn("FAIL  loading", self.until(process, told))
+        self.write("other/n.luau", "return 'three'")
+        self.write("src/m.luau", "return require('../other/n')")
+        self.assertIn("ok    three", self.until(process, told))
+        self.write("other/n.luau", "return 'four'")
+        self.assertIn("ok    four", self.until(process, told))
+        self.write("src/m.luau", "return 'five'")
+        self.assertIn("ok    five", self.until(process, told))
+        self.write("other/n.luau", "return 'six'")
+        self.silence(process)
+
+    def test_modules_beside_a_file_that_is_named(self):
+        told = "watching; Ctrl-C ends it\n"
+        self.write("m.luau", "return 'one'")
+        self.write("w.test.luau", "it(require('./m'), function() end)")
+        process = self.start("test", "--watch", "w.test.luau")
+        self.assertIn("ok    one", self.until(process, told))
+        self.write("m.luau", "return 'two'")
+        self.assertIn("ok    two", self.until(process, told))
+
+    def test_module_that_changes_during_the_first_run(self):
+        self.write("src/m.luau", "return 'one'")
+        self.write("dir/a.test.luau", """
+        local name = require("../src/m")
+        it(name, function()
+            if name == "one" then task.wait(0.5) end
+        end)
+        """)
+        process = self.start("test", "--real-time", "--watch", "dir")
+        program.wait_until(process, "SigBlk", signal.SIGINT)
+        self.write("src/m.luau", "return 'two'")
+        self.until(process, "ok    two")
+
     def test_other_files_do_not_matter(self):
         process = self.start("test", "--watch", "dir")
         told = "watching; Ctrl-C ends it\n"
