@@ -12,7 +12,7 @@
 #define STEP_SETTLE 1000
 
 static const char step_timed_out[] = "timed out";
-static const char step_busy[] = "busy";
+static const char step_busy[] = "";
 static const char step_interrupted[] = "interrupted";
 
 /* ------------------------------------------------------------------------ */
@@ -64,11 +64,34 @@ static void step_add_traceback(struct text *out, const char *message,
     text_free(&lines);
 }
 
-static void step_add_error(struct text *out, const char *prefix,
-                           const char *message, const char *traceback) {
+static void step_add_busy(struct text *out, const struct test_vm *v) {
+    text_addf(out, "busy for more than %g s of real time",
+              (double)v->options->stall_ns / 1e9);
+}
+
+/* The scheduler's limit is --stall, and called so. */
+static void step_add_message(struct text *out, const struct test_vm *v,
+                             const char *message) {
+    static const char limit[] =
+        ": script timeout: exhausted allowed execution time";
+    size_t size = strlen(message);
+    size_t end = sizeof(limit) - 1;
+
+    if (size < end || strcmp(message + size - end, limit) != 0) {
+        text_add_string(out, message);
+        return;
+    }
+    text_addf(out, "%.*s: ", (int)(size - end), message);
+    step_add_busy(out, v);
+}
+
+static void step_add_error(struct text *out, const struct test_vm *v,
+                           const char *prefix, const char *message,
+                           const char *traceback) {
     if (out->size > 0)
         text_add_string(out, "\n");
-    text_addf(out, "%s%s", prefix, message);
+    text_add_string(out, prefix);
+    step_add_message(out, v, message);
     step_add_traceback(out, message, traceback);
 }
 
@@ -78,7 +101,7 @@ void test_step_error(void *ud, lua_State *L, lua_State *co, const char *message,
 
     (void)L;
     (void)co;
-    step_add_error(&v->elsewhere, TEST_ELSEWHERE, message, traceback);
+    step_add_error(&v->elsewhere, v, TEST_ELSEWHERE, message, traceback);
 }
 
 /* The Luau code that co is in, as the traceback of an error has it. */
@@ -176,7 +199,7 @@ static bool step_ended(void *ud, lua_State *L, const kahu_feedback *f) {
     v->ended = true;
     v->failed = f->outcome != KAHU_RETURNED;
     if (f->outcome == KAHU_FAILED)
-        step_add_error(&v->message, "", f->message, f->traceback);
+        step_add_error(&v->message, v, "", f->message, f->traceback);
     else if (f->outcome == KAHU_CANCELLED && v->message.size == 0)
         step_add_cancelled(v, f->co, "the thread was cancelled here");
     return true;
@@ -198,8 +221,7 @@ static void step_give_up(struct test_vm *v, lua_State *co, const char *why,
     if (why == step_timed_out)
         text_addf(&reason, " after %g s", (double)timeout_ns / 1e9);
     else if (why == step_busy)
-        text_addf(&reason, " for more than %g s of real time",
-                  (double)v->options->stall_ns / 1e9);
+        step_add_busy(&reason, v);
     else if (why == step_interrupted)
         text_addf(&reason, " by %s",
                   test_signal_name(test_pool_signal(v->file)));
@@ -287,7 +309,7 @@ static void step_settle(struct test_vm *v) {
     while (steps++ < STEP_SETTLE && kahu_is_ready(v->s))
         (void)kahu_step(v->s);
     if (steps > STEP_SETTLE && v->stepped != NULL && kahu_is_ready(v->s)) {
-        step_add_error(&v->elsewhere, "",
+        step_add_error(&v->elsewhere, v, "",
                        "threads defer each other without an end", "");
         step_cancel_all(v);
     }

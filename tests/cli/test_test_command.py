@@ -286,9 +286,9 @@ class Running(TestCommand):
             "FAIL  defers\n        a.test.luau:5: busy for more than 0.3 s of real time\n",
             "ok    goes on",
             "FAIL  leaves it behind\n        threads defer each other without an end\n",
-            "FAIL  loops\n        a.test.luau:12: script timeout",
-            "FAIL  catches\n        a.test.luau:13: script timeout",
-            "        in another thread: a.test.luau:15: script timeout",
+            "FAIL  loops\n        a.test.luau:12: busy for more than 0.3 s of real time\n",
+            "FAIL  catches\n        a.test.luau:13: busy for more than 0.3 s of real time\n",
+            "        in another thread: a.test.luau:15: busy for more than 0.3 s of real time\n",
             "ok    is well",
             "2 passed, 5 failed in 1 file",
         )
