@@ -140,7 +140,7 @@ static struct message_span message_named(const char *message,
     return none;
 }
 
-/* The C function that raised the error, called in this line. */
+/* The name of the C function that raised the error, called in this line. */
 static struct message_span message_raiser(lua_State *co,
                                           const struct texts_line *line) {
     struct message_span none = {NULL, 0};
@@ -151,12 +151,13 @@ static struct message_span message_raiser(lua_State *co,
         raiser.what[0] != 'C' || raiser.name == NULL ||
         !lua_getinfo(co, 1, "l", &caller) || caller.currentline != line->number)
         return none;
-    return message_only(
-        line->text, (struct message_span){raiser.name, strlen(raiser.name)});
+    return (struct message_span){raiser.name, strlen(raiser.name)};
 }
 
-/* What the caret stands under: a name, or else where the line begins. */
-static struct message_span message_span(const char *message, lua_State *co,
+/* What the caret stands under: a name, which may be that of who raised the
+ * error, or else where the line begins. */
+static struct message_span message_span(const char *message,
+                                        struct message_span raiser,
                                         const struct texts_line *line,
                                         const struct hint *hint) {
     struct message_span span = message_named(message, line->text);
@@ -165,8 +166,8 @@ static struct message_span message_span(const char *message, lua_State *co,
         span.length = strlen(hint->name);
         span.from = hints_name_in(line->text, hint->name, span.length);
     }
-    if (span.from == NULL)
-        span = message_raiser(co, line);
+    if (span.from == NULL && raiser.from != NULL)
+        span = message_only(line->text, raiser);
     if (span.from != NULL)
         return span;
     return (struct message_span){line->text + strspn(line->text, " \t"), 1};
@@ -280,7 +281,9 @@ void message_error(kahu_sched *s, lua_State *co, const char *message,
         message_before();
     message_line(stderr, page.colored, MESSAGE_RED, "%s", message);
     if (has_line)
-        message_source(&page, &line, message_span(message, co, &line, &hint));
+        message_source(
+            &page, &line,
+            message_span(message, message_raiser(co, &line), &line, &hint));
     if (has_hint)
         message_line(stderr, page.colored, MESSAGE_CYAN, "hint: %s", hint.text);
     message_traceback(traceback, page.colored);
@@ -288,17 +291,37 @@ void message_error(kahu_sched *s, lua_State *co, const char *message,
         message_origins(s, co, page.colored);
 }
 
+/* The name of the C function that the frames begin with, which are moved on to
+ * its caller. */
+static struct message_span message_frames_raiser(const char **frames) {
+    struct message_span raiser = {NULL, 0};
+    size_t size = sizeof(MESSAGE_C_FUNCTION) - 1;
+
+    if (strncmp(*frames, MESSAGE_C_FUNCTION, size) != 0)
+        return raiser;
+    raiser.from = *frames + size;
+    raiser.length = strcspn(raiser.from, "\n");
+    *frames = raiser.from + raiser.length;
+    *frames += **frames == '\n';
+    return raiser;
+}
+
 void message_place(FILE *out, const char *prefix, bool colored,
-                   const char *message) {
+                   const char *message, const char *frames) {
     const struct message_page page = {out, prefix, colored};
+    struct message_span raiser = message_frames_raiser(&frames);
     struct texts_line line;
     struct hint hint;
     bool has_hint;
 
-    if (!texts_find(message, &line))
+    if (texts_find(message, &line)) {
+        if (strncmp(message, frames, strlen(frames)) != 0)
+            raiser.from = NULL; /* of another line */
+    } else if (!texts_find(frames, &line)) {
         return;
+    }
     has_hint = hints_find(&hint, message, line.text, NULL);
-    message_source(&page, &line, message_span(message, NULL, &line, &hint));
+    message_source(&page, &line, message_span(message, raiser, &line, &hint));
     if (has_hint) {
         fputs(prefix, out);
         message_line(out, colored, MESSAGE_CYAN, "hint: %s", hint.text);

@@ -89,6 +89,8 @@ struct test_result {
     char *message; /* lines; NULL unless FAILED or NOTED */
     int line;      /* of the test in its file; 0 if it is none */
     uint64_t duration_ns;
+    char *frames; /* where the message comes from, as of message_place(); or
+                     NULL */
 };
 
 struct test_pool;

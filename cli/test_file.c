@@ -34,16 +34,16 @@ void test_file_add(struct test_file *f, struct test_result result) {
 
 void test_file_add_whole(struct test_file *f, enum test_status status,
                          const char *name, char *message) {
-    struct test_result result = {status, text_copy(name), NULL, 0, 0};
-
-    result.message = message;
-    test_file_add(f, result);
+    test_file_add(f, (struct test_result){.status = status,
+                                          .name = text_copy(name),
+                                          .message = message});
 }
 
 void test_file_free(struct test_file *f) {
     for (size_t i = 0; i < f->nresults; i++) {
         free(f->results[i].name);
         free(f->results[i].message);
+        free(f->results[i].frames);
     }
     free(f->results);
     free(f->running);
@@ -177,7 +177,11 @@ static bool file_load(struct test_vm *v) {
     message = test_step_run(v, v->options->timeout_ns, &duration_ns);
     test_pool_set_running(v->file, NULL);
     if (message != NULL)
-        test_file_add_whole(v->file, TEST_FAILED, "loading", message);
+        test_file_add(v->file,
+                      (struct test_result){.status = TEST_FAILED,
+                                           .name = text_copy("loading"),
+                                           .message = message,
+                                           .frames = test_step_frames(v)});
     return message == NULL;
 }
 
@@ -323,6 +327,8 @@ static void file_run_with_vm(struct test_vm *v) {
         lua_close(v->L);
     text_free(&v->elsewhere);
     text_free(&v->message);
+    text_free(&v->frames);
+    text_free(&v->frames_elsewhere);
 }
 
 static void file_run_with_loop(struct test_vm *v) {

@@ -118,7 +118,8 @@ static char *plan_join(char *first, char *second) {
 }
 
 static void plan_run_test(struct test_vm *v, struct plan_step *step) {
-    struct test_result result = {TEST_SKIPPED, step->name, NULL, step->line, 0};
+    struct test_result result = {
+        .status = TEST_SKIPPED, .name = step->name, .line = step->line};
     uint64_t after_ns;
 
     if (!step->skip) {
@@ -126,6 +127,7 @@ static void plan_run_test(struct test_vm *v, struct plan_step *step) {
         result.message = plan_join(result.message,
                                    plan_step_run(v, step, "after", &after_ns));
         result.status = result.message == NULL ? TEST_PASSED : TEST_FAILED;
+        result.frames = test_step_frames(v);
     }
     test_file_add(v->file, result);
 }
@@ -137,13 +139,13 @@ static void plan_run_before(struct test_vm *v, struct plan_step *step) {
     char *message = plan_step_run(v, step, "run", &duration_ns);
 
     if (message != NULL && test_pool_signal(v->file) != 0) {
-        struct test_result result = {TEST_FAILED, step->name, message,
-                                     step->line, duration_ns};
-
-        test_file_add(v->file, result);
+        test_file_add(v->file, (struct test_result){
+                                   TEST_FAILED, step->name, message, step->line,
+                                   duration_ns, test_step_frames(v)});
         return;
     }
     free(step->name);
+    free(test_step_frames(v));
     if (message == NULL)
         return;
     f.argument = message;
@@ -155,9 +157,11 @@ static void plan_run_before(struct test_vm *v, struct plan_step *step) {
 }
 
 static void plan_run_after(struct test_vm *v, struct plan_step *step) {
-    struct test_result result = {TEST_FAILED, step->name, NULL, step->line, 0};
+    struct test_result result = {
+        .status = TEST_FAILED, .name = step->name, .line = step->line};
 
     result.message = plan_step_run(v, step, "run", &result.duration_ns);
+    result.frames = test_step_frames(v);
     if (result.message != NULL)
         test_file_add(v->file, result);
     else

@@ -56,12 +56,14 @@ static const struct {
     [TEST_NOTED] = {"note", "\033[36m"},
 };
 
-static void report_place(struct test_report *r, const char *message) {
+static void report_place(struct test_report *r, const struct test_result *t) {
+    const char *message = t->message;
     size_t elsewhere = sizeof(TEST_ELSEWHERE) - 1;
 
     if (strncmp(message, TEST_ELSEWHERE, elsewhere) == 0)
         message += elsewhere;
-    message_place(r->out, "        ", r->color, message);
+    message_place(r->out, "        ", r->color, message,
+                  t->frames != NULL ? t->frames : "");
 }
 
 static void report_result(struct test_report *r, const struct test_result *t) {
@@ -74,7 +76,7 @@ static void report_result(struct test_report *r, const struct test_result *t) {
     if (t->message == NULL)
         return;
     test_report_lines(r->out, "        ", t->message);
-    report_place(r, t->message);
+    report_place(r, t);
 }
 
 static void report_file(struct test_report *r, const struct test_file *f) {

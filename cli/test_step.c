@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "message.h"
 #include "modules.h"
 
 /* Steps for what a test has left ready at its end: a thread that defers itself
@@ -85,11 +86,33 @@ static void step_add_message(struct text *out, const struct test_vm *v,
     step_add_busy(out, v);
 }
 
-static void step_add_error(struct text *out, const struct test_vm *v,
-                           const char *prefix, const char *message,
-                           const char *traceback) {
+/* The first frame of the file's own code, behind the C function that it called,
+ * if that is what raised the error. */
+static void step_add_frames(struct text *out, const char *traceback) {
+    const char *line = traceback;
+    const char *end = step_line_end(line);
+
+    while (*line != '\0' && !step_is_shown(line)) {
+        line = *end == '\n' ? end + 1 : end;
+        end = step_line_end(line);
+    }
+    if (*line == '\0')
+        return;
+    if (strncmp(traceback, MESSAGE_C_FUNCTION,
+                sizeof(MESSAGE_C_FUNCTION) - 1) == 0 &&
+        step_line_end(traceback) + 1 == line)
+        text_add(out, traceback, (size_t)(line - traceback));
+    text_addf(out, "%.*s:", (int)step_place_length(line), line);
+}
+
+/* The frames are those of the first error. */
+static void step_add_error(struct text *out, struct text *frames,
+                           const struct test_vm *v, const char *prefix,
+                           const char *message, const char *traceback) {
     if (out->size > 0)
         text_add_string(out, "\n");
+    else if (frames->size == 0)
+        step_add_frames(frames, traceback);
     text_add_string(out, prefix);
     step_add_message(out, v, message);
     step_add_traceback(out, message, traceback);
@@ -101,7 +124,8 @@ void test_step_error(void *ud, lua_State *L, lua_State *co, const char *message,
 
     (void)L;
     (void)co;
-    step_add_error(&v->elsewhere, v, TEST_ELSEWHERE, message, traceback);
+    step_add_error(&v->elsewhere, &v->frames_elsewhere, v, TEST_ELSEWHERE,
+                   message, traceback);
 }
 
 /* The Luau code that co is in, as the traceback of an error has it. */
@@ -199,7 +223,8 @@ static bool step_ended(void *ud, lua_State *L, const kahu_feedback *f) {
     v->ended = true;
     v->failed = f->outcome != KAHU_RETURNED;
     if (f->outcome == KAHU_FAILED)
-        step_add_error(&v->message, v, "", f->message, f->traceback);
+        step_add_error(&v->message, &v->frames, v, "", f->message,
+                       f->traceback);
     else if (f->outcome == KAHU_CANCELLED && v->message.size == 0)
         step_add_cancelled(v, f->co, "the thread was cancelled here");
     return true;
@@ -309,7 +334,7 @@ static void step_settle(struct test_vm *v) {
     while (steps++ < STEP_SETTLE && kahu_is_ready(v->s))
         (void)kahu_step(v->s);
     if (steps > STEP_SETTLE && v->stepped != NULL && kahu_is_ready(v->s)) {
-        step_add_error(&v->elsewhere, v, "",
+        step_add_error(&v->elsewhere, &v->frames_elsewhere, v, "",
                        "threads defer each other without an end", "");
         step_cancel_all(v);
     }
@@ -354,6 +379,22 @@ static void step_run_thread(struct test_vm *v, uint64_t timeout_ns) {
     lua_pop(v->L, 1);
 }
 
+static void step_add_elsewhere(struct test_vm *v) {
+    if (v->elsewhere.size > 0) {
+        if (v->message.size > 0)
+            text_add_string(&v->message, "\n");
+        else if (v->frames.size == 0)
+            text_add_string(&v->frames, text_string(&v->frames_elsewhere));
+        text_add(&v->message, v->elsewhere.bytes, v->elsewhere.size);
+    }
+    text_free(&v->elsewhere);
+    text_free(&v->frames_elsewhere);
+}
+
+char *test_step_frames(struct test_vm *v) {
+    return v->frames.size > 0 ? text_take(&v->frames) : NULL;
+}
+
 char *test_step_run(struct test_vm *v, uint64_t timeout_ns,
                     uint64_t *duration_ns) {
     uint64_t start_ns = step_now_ns(v);
@@ -367,12 +408,7 @@ char *test_step_run(struct test_vm *v, uint64_t timeout_ns,
     step_settle(v);
     v->stepping = false;
     v->interrupted = test_pool_signal(v->file) != 0;
-    if (v->elsewhere.size > 0) {
-        if (v->message.size > 0)
-            text_add_string(&v->message, "\n");
-        text_add(&v->message, v->elsewhere.bytes, v->elsewhere.size);
-        text_free(&v->elsewhere);
-    }
+    step_add_elsewhere(v);
     if (v->message.size > 0)
         return text_take(&v->message);
     return v->failed ? text_take(&v->message) : NULL;

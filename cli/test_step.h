@@ -27,8 +27,10 @@ struct test_vm {
     int steps;
     int nsteps;
     struct text elsewhere; /* errors of other threads since the last step */
-    bool interrupted;      /* by a signal, in a step that is over */
-    bool stepping;         /* a step runs */
+    struct text frames;    /* of the first error that was returned, ... */
+    struct text frames_elsewhere; /* ... and of the first of those */
+    bool interrupted;             /* by a signal, in a step that is over */
+    bool stepping;                /* a step runs */
 
     /* Of the step that runs: */
     bool ended;
@@ -50,6 +52,10 @@ void test_step_open(struct test_vm *v);
  */
 char *test_step_run(struct test_vm *v, uint64_t timeout_ns,
                     uint64_t *duration_ns);
+
+/* Where the first of the messages since the last call comes from, to be freed;
+ * NULL when that is not known. */
+char *test_step_frames(struct test_vm *v);
 
 /* Runs the file's tests, once it is loaded. */
 void test_plan_run(struct test_vm *v);

@@ -243,7 +243,7 @@ class Running(TestCommand):
             self.one("it('x', function() error('oh') end)", name="a b.test.luau"),
             "        a b.test.luau:1: oh\n"
             "            1 | it('x', function() error('oh') end)\n"
-            "              | ^\n\n",
+            "              |                    ^^^^^\n\n",
         )
 
     def test_cancelled(self):
@@ -628,7 +628,32 @@ class Reports(TestCommand):
             self.one("it('x', function()\n    task.spawn(function()\n        error('oh')\n"
                      "    end)\nend)"),
             "        in another thread: a.test.luau:3: oh\n"
-            "            3 |         error('oh')\n              |         ^\n",
+            "            3 |         error('oh')\n              |         ^^^^^\n",
+        )
+
+    def test_errors_of_functions_have_their_lines(self):
+        """Whether they name it or not, and also where they come from a module."""
+        self.write("syntax.luau", "\nreturn (")
+        for call, caret in (
+            ("error('oh')", "^^^^^"),
+            ("error('oh', 0)", "^^^^^"),
+            ("error({})", "^^^^^"),
+            ("assert(false)", "^^^^^^"),
+            ("local function f() error('oh') end f()", " " * 19 + "^^^^^"),
+            ("require('./nothing')", " " * 9 + "^^^^^^^^^"),
+            ("task.spawn(function() require('./nothing') end)", " " * 31 + "^^^^^^^^^"),
+        ):
+            self.fails(
+                self.one(f"it('x', function()\n{call}\nend)"),
+                f"            2 | {call}\n              | {caret}\n",
+            )
+        self.fails(
+            self.one("it('x', function() require('./syntax') end)"),
+            "            2 | return (\n              | ^\n",
+        )
+        self.fails(
+            self.one("\nrequire('./nothing')"),
+            "            2 | require('./nothing')\n              |          ^^^^^^^^^\n",
         )
 
     def on_terminal(self, **env):
