@@ -97,6 +97,20 @@ static bool test_set_reporter(const struct test_reporter **out) {
     return false;
 }
 
+/* What is meant for a path, and would be emptied, is refused. */
+static bool test_set_output(const char **out) {
+    const char *dot = strrchr(optarg, '.');
+
+    if (dot == NULL ||
+        (strcmp(dot, ".luau") != 0 && strcmp(dot, ".lua") != 0)) {
+        *out = optarg;
+        return true;
+    }
+    fprintf(stderr, "kahu: --output takes a file for the report, not '%s'\n",
+            optarg);
+    return false;
+}
+
 static bool test_set_optimization(int *out) {
     if (optarg[0] >= '0' && optarg[0] <= '2' && optarg[1] == '\0') {
         *out = optarg[0] - '0';
@@ -166,8 +180,7 @@ static bool test_set(struct test_options *o, int option) {
     case TEST_REPORTER:
         return test_set_reporter(&o->reporter);
     case TEST_OUTPUT:
-        o->output = optarg;
-        return true;
+        return test_set_output(&o->output);
     case TEST_WATCH:
         return o->watch = true;
     default: /* getopt has told the mistake */

@@ -15,6 +15,7 @@
 struct finding {
     struct test_list *files;
     struct test_list *directories;
+    struct test_list met; /* the one path of each file that was found */
 };
 
 /* ------------------------------------------------------------------------ */
@@ -114,6 +115,37 @@ static char *find_join(const char *directory, const char *name) {
     return text_take(&path);
 }
 
+/* The one path of the directory, by whatever path it was named. */
+static char *find_real(const char *path) {
+    uv_fs_t request;
+    char *real;
+
+    uv_fs_realpath(NULL, &request, path, NULL);
+    real = text_copy(request.ptr != NULL ? request.ptr : path);
+    uv_fs_req_cleanup(&request);
+    return real;
+}
+
+/* Unless it was found by another path. A link to a file is a file of its own:
+ * what it requires is beside the link. */
+static void find_add(struct finding *f, const char *path) {
+    const char *slash = strrchr(path, '/');
+    struct test_list directory = {NULL, 0};
+    struct text one = {NULL, 0, 0};
+    char *real;
+
+    test_list_add_directory(&directory, path);
+    real = find_real(directory.paths[0]);
+    text_addf(&one, "%s/%s", real, slash != NULL ? slash + 1 : path);
+    if (!test_list_has(&f->met, text_string(&one))) {
+        test_list_add(&f->met, text_string(&one));
+        test_list_add(f->files, path);
+    }
+    text_free(&one);
+    free(real);
+    test_list_free(&directory);
+}
+
 static bool find_directory(struct finding *f, const char *path);
 
 /* A link to a directory is not followed: it may lead around. */
@@ -123,7 +155,7 @@ static bool find_entry(struct finding *f, const char *path) {
     if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode))
         return find_directory(f, path);
     if (find_is_test(path))
-        test_list_add_once(f->files, path);
+        find_add(f, path);
     return true;
 }
 
@@ -149,7 +181,7 @@ static bool find_directory(struct finding *f, const char *path) {
 
 /* A file that is named is a test file, whatever it is called. */
 static void find_file(struct finding *f, const char *path) {
-    test_list_add_once(f->files, path);
+    find_add(f, path);
     test_list_add_directory(f->directories, path);
 }
 
@@ -166,10 +198,11 @@ static bool find_path(struct finding *f, const char *path) {
 
 bool test_find(const struct test_options *o, struct test_list *files,
                struct test_list *directories) {
-    struct finding f = {files, directories};
+    struct finding f = {.files = files, .directories = directories};
+    bool found = true;
 
-    for (size_t i = 0; i < o->npaths; i++)
-        if (!find_path(&f, o->paths[i]))
-            return false;
-    return true;
+    for (size_t i = 0; i < o->npaths && found; i++)
+        found = find_path(&f, o->paths[i]);
+    test_list_free(&f.met);
+    return found;
 }

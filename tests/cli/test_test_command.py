@@ -79,6 +79,25 @@ class Finding(TestCommand):
         self.write("dir/a.test.luau", "it('x', function() end)")
         self.passes(self.run_tests("dir", "dir/a.test.luau", "dir/", "dir"), 1)
 
+    def test_once_by_whatever_path(self):
+        self.write("a.test.luau", "it('x', function() end)")
+        self.write("dir/b.test.luau", "it('x', function() end)")
+        whole = os.path.join(self.dir, "a.test.luau")
+        self.passes(self.run_tests("a.test.luau", "./a.test.luau", whole, "dir/../a.test.luau"), 1)
+        self.passes(self.run_tests("./a.test.luau", "."), 2, files=2)
+        self.passes(self.run_tests(".", self.dir, "dir/", "./dir", "dir/b.test.luau"), 2, files=2)
+        os.symlink("dir", os.path.join(self.dir, "link"))
+        self.passes(self.run_tests("dir", "link"), 1)
+
+    def test_link_to_a_file_is_a_file(self):
+        self.write("one/m.luau", "return 'one'")
+        self.write("two/m.luau", "return 'two'")
+        self.write("one/a.test.luau", "it(require('./m'), function() end)")
+        os.symlink("../one/a.test.luau", os.path.join(self.dir, "two/a.test.luau"))
+        result = self.run_tests()
+        self.passes(result, 2, files=2)
+        self.assertIn("ok    two", result.out)
+
     def test_file_that_is_named_needs_no_suffix(self):
         self.passes(self.one("it('x', function() end)", name="some.luau"), 1)
 
@@ -117,6 +136,12 @@ class Usage(TestCommand):
         self.refused("--timeout", "nan", err="--timeout takes seconds, not 'nan'")
         self.refused("--stall", "x", err="--stall takes seconds, not 'x'")
         self.refused("--reporter", "x", err="--reporter takes pretty, tap or junit, not 'x'")
+        self.write("z.test.luau", "it('x', function() end)")
+        for name in ("z.test.luau", "z.lua"):
+            self.refused(
+                "--output", name, err=f"--output takes a file for the report, not '{name}'"
+            )
+        self.assertEqual(read(self.dir, "z.test.luau"), "it('x', function() end)")
         self.refused("-O3", err="-O takes 0, 1 or 2, not '3'")
         self.refused("--none", err="unrecognized option '--none'")
 
