@@ -68,9 +68,10 @@ void test_list_add(struct test_list *l, const char *path);
 bool test_list_has(const struct test_list *l, const char *path);
 void test_list_add_once(struct test_list *l, const char *path);
 
-/* Adds, once, the directory that the file is in. */
-void test_list_add_directory(struct test_list *l, const char *path);
 void test_list_free(struct test_list *l);
+
+/* The directory that the file is in, to be freed. */
+char *test_directory_of(const char *path);
 
 /* ------------------------------------------------------------------------ */
 /* What came of it                                                          */

@@ -46,7 +46,7 @@ void test_list_add_once(struct test_list *l, const char *path) {
         test_list_add(l, path);
 }
 
-void test_list_add_directory(struct test_list *l, const char *path) {
+char *test_directory_of(const char *path) {
     const char *slash = strrchr(path, '/');
     struct text directory = {NULL, 0, 0};
 
@@ -54,8 +54,7 @@ void test_list_add_directory(struct test_list *l, const char *path) {
         text_add_string(&directory, ".");
     else
         text_add(&directory, path, slash > path ? (size_t)(slash - path) : 1);
-    test_list_add_once(l, text_string(&directory));
-    text_free(&directory);
+    return text_take(&directory);
 }
 
 static int find_compare(const void *a, const void *b) {
@@ -130,12 +129,10 @@ static char *find_real(const char *path) {
  * what it requires is beside the link. */
 static void find_add(struct finding *f, const char *path) {
     const char *slash = strrchr(path, '/');
-    struct test_list directory = {NULL, 0};
+    char *directory = test_directory_of(path);
+    char *real = find_real(directory);
     struct text one = {NULL, 0, 0};
-    char *real;
 
-    test_list_add_directory(&directory, path);
-    real = find_real(directory.paths[0]);
     text_addf(&one, "%s/%s", real, slash != NULL ? slash + 1 : path);
     if (!test_list_has(&f->met, text_string(&one))) {
         test_list_add(&f->met, text_string(&one));
@@ -143,7 +140,7 @@ static void find_add(struct finding *f, const char *path) {
     }
     text_free(&one);
     free(real);
-    test_list_free(&directory);
+    free(directory);
 }
 
 static bool find_directory(struct finding *f, const char *path);
@@ -181,8 +178,11 @@ static bool find_directory(struct finding *f, const char *path) {
 
 /* A file that is named is a test file, whatever it is called. */
 static void find_file(struct finding *f, const char *path) {
+    char *directory = test_directory_of(path);
+
     find_add(f, path);
-    test_list_add_directory(f->directories, path);
+    test_list_add_once(f->directories, directory);
+    free(directory);
 }
 
 static bool find_path(struct finding *f, const char *path) {

@@ -135,7 +135,7 @@ static void plan_run_test(struct test_vm *v, struct plan_step *step) {
 /* beforeAll: the tests it is for say that it failed, if they still come. */
 static void plan_run_before(struct test_vm *v, struct plan_step *step) {
     struct plan_function f = {v, step->number, "fail", NULL, LUA_NOREF};
-    uint64_t duration_ns;
+    uint64_t duration_ns = 0;
     char *message = plan_step_run(v, step, "run", &duration_ns);
 
     if (message != NULL && test_pool_signal(v->file) != 0) {

@@ -111,8 +111,12 @@ static void watch_renew(struct watch *w, const struct test_list *directories) {
 static void watch_list(const struct watch *w, struct test_list *out) {
     for (size_t i = 0; i < w->found.count; i++)
         test_list_add_once(out, w->found.paths[i]);
-    for (size_t i = 0; i < w->required.count; i++)
-        test_list_add_directory(out, w->required.paths[i]);
+    for (size_t i = 0; i < w->required.count; i++) {
+        char *directory = test_directory_of(w->required.paths[i]);
+
+        test_list_add_once(out, directory);
+        free(directory);
+    }
 }
 
 /* False when there is nothing to watch. */
@@ -187,13 +191,12 @@ static bool watch_is_newer(const char *path, const struct timespec *since) {
 static void watch_check(struct watch *w, const struct test_list *added,
                         const struct timespec *since) {
     for (size_t i = 0; i < w->required.count; i++) {
-        struct test_list directory = {NULL, 0};
+        char *directory = test_directory_of(w->required.paths[i]);
 
-        test_list_add_directory(&directory, w->required.paths[i]);
-        if (test_list_has(added, directory.paths[0]) &&
+        if (test_list_has(added, directory) &&
             watch_is_newer(w->required.paths[i], since))
             uv_timer_start(&w->debounce, watch_settled, WATCH_DEBOUNCE_MS, 0);
-        test_list_free(&directory);
+        free(directory);
     }
 }
 
