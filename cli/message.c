@@ -119,6 +119,8 @@ struct message_view {
     const char *known;      /* without its place, where it is one of the VM's, a
                           library's or the compiler's; or else empty */
     struct texts_line line; /* its text is NULL where none is known */
+    struct message_span raiser; /* the C function that raised it in this line;
+                                   from is NULL where none did */
     bool has_hint;
     struct hint hint;
 };
@@ -169,7 +171,7 @@ static struct message_span message_named(const struct message_view *view) {
     return none;
 }
 
-/* The C function that raised the error, called in this line. */
+/* The name of the C function that raised the error, called in this line. */
 static struct message_span message_raiser(lua_State *co,
                                           const struct texts_line *line) {
     struct message_span none = {NULL, 0};
@@ -180,20 +182,19 @@ static struct message_span message_raiser(lua_State *co,
         raiser.what[0] != 'C' || raiser.name == NULL ||
         !lua_getinfo(co, 1, "l", &caller) || caller.currentline != line->number)
         return none;
-    return message_only_in(
-        line, (struct message_span){raiser.name, strlen(raiser.name)});
+    return (struct message_span){raiser.name, strlen(raiser.name)};
 }
 
-/* What the caret stands under: a name, or else where the line begins. */
-static struct message_span message_span(const struct message_view *view,
-                                        lua_State *co) {
+/* What the caret stands under: a name, which may be that of who raised the
+ * error, or else where the line begins. */
+static struct message_span message_span(const struct message_view *view) {
     const char *text = view->line.text;
     struct message_span span = message_named(view);
 
     if (span.from == NULL && view->has_hint && view->hint.length > 0)
         span = (struct message_span){text + view->hint.at, view->hint.length};
-    if (span.from == NULL)
-        span = message_raiser(co, &view->line);
+    if (span.from == NULL && view->raiser.from != NULL)
+        span = message_only_in(&view->line, view->raiser);
     if (span.from != NULL)
         return span;
     return (struct message_span){text + strspn(text, " \t"), 1};
@@ -274,9 +275,9 @@ struct message_page {
 
 /* A line with nothing in it, as at the end of a file, is left out. */
 static void message_source(const struct message_page *page,
-                           const struct message_view *view, lua_State *co) {
+                           const struct message_view *view) {
     char *text = view->line.text;
-    struct message_span span = message_span(view, co);
+    struct message_span span = message_span(view);
     struct message_span window = message_window(text, span);
     const char *end = window.from + window.length;
     char carets[2 * MESSAGE_LINE + 1];
@@ -377,15 +378,22 @@ static bool message_lacks_place(const char *message, lua_State *co,
     return where->currentline > 0;
 }
 
+static void message_find_hint(struct message_view *view, lua_State *co) {
+    view->has_hint =
+        hints_find(&view->hint, view->known,
+                   view->line.text == NULL ? NULL : &view->line, co);
+}
+
 static void message_view(struct message_view *out, const char *message,
                          lua_State *co) {
     *out = (struct message_view){.known = ""};
     if (!message_is_thrown(co))
         out->known = message_skip_place(message);
-    if (!message_find_line(message, co, &out->line))
+    if (message_find_line(message, co, &out->line))
+        out->raiser = message_raiser(co, &out->line);
+    else
         out->line.text = NULL;
-    out->has_hint = hints_find(&out->hint, out->known,
-                               out->line.text == NULL ? NULL : &out->line, co);
+    message_find_hint(out, co);
 }
 
 static void message_view_free(struct message_view *view) {
@@ -407,7 +415,7 @@ void message_error(kahu_sched *s, lua_State *co, const char *message,
     else
         message_line(stderr, page.colored, MESSAGE_RED, "%s", message);
     if (view.line.text != NULL)
-        message_source(&page, &view, co);
+        message_source(&page, &view);
     if (view.has_hint)
         message_line(stderr, page.colored, MESSAGE_CYAN, "hint: %s",
                      view.hint.text);
@@ -417,15 +425,47 @@ void message_error(kahu_sched *s, lua_State *co, const char *message,
     message_view_free(&view);
 }
 
+/* The name of the C function that the frames begin with, which are moved on to
+ * its caller. */
+static struct message_span message_frames_raiser(const char **frames) {
+    struct message_span raiser = {NULL, 0};
+    size_t size = sizeof(MESSAGE_C_FUNCTION) - 1;
+
+    if (strncmp(*frames, MESSAGE_C_FUNCTION, size) != 0)
+        return raiser;
+    raiser.from = *frames + size;
+    raiser.length = strcspn(raiser.from, "\n");
+    *frames = raiser.from + raiser.length;
+    *frames += **frames == '\n';
+    return raiser;
+}
+
+/* False where no line is known. */
+static bool message_view_frames(struct message_view *out, const char *message,
+                                const char *frames) {
+    struct message_span raiser = message_frames_raiser(&frames);
+
+    *out = (struct message_view){.known = message_skip_place(message)};
+    if (texts_find(message, &out->line)) {
+        if (strncmp(message, frames, strlen(frames)) == 0)
+            out->raiser = raiser; /* it was in this line */
+    } else if (texts_find(frames, &out->line))
+        out->raiser = raiser;
+    else
+        return false;
+    message_find_hint(out, NULL);
+    return true;
+}
+
 void message_place(FILE *out, const char *prefix, bool colored,
-                   const char *message) {
+                   const char *message, const char *frames) {
     const struct message_page page = {out, prefix, colored};
     struct message_view view;
 
-    message_view(&view, message, NULL);
-    if (view.line.text != NULL)
-        message_source(&page, &view, NULL);
-    if (view.line.text != NULL && view.has_hint) {
+    if (!message_view_frames(&view, message, frames))
+        return;
+    message_source(&page, &view);
+    if (view.has_hint) {
         fputs(prefix, out);
         message_line(out, colored, MESSAGE_CYAN, "hint: %s", view.hint.text);
     }

@@ -44,10 +44,15 @@ void message_begin(void);
 void message_error(kahu_sched *s, lua_State *co, const char *message,
                    const char *traceback);
 
+/* What a C function's line in a traceback begins with. */
+#define MESSAGE_C_FUNCTION "[C] function "
+
 /* Only what comes with the line that a message begins with: its text, the
  * caret, a hint; each line of it behind the prefix. Nothing if there is none
- * that is known. */
+ * that is known. frames are of the traceback, or "": the C function that raised
+ * the error, if one did, and "file:line:" of its caller, whose line it is when
+ * the message names none. */
 void message_place(FILE *out, const char *prefix, bool colored,
-                   const char *message);
+                   const char *message, const char *frames);
 
 #endif

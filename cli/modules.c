@@ -619,6 +619,18 @@ void modules_free(struct modules *m) {
     free(m);
 }
 
+static void modules_each_of(const struct module *module,
+                            void (*fn)(void *ud, const char *path), void *ud) {
+    for (; module != NULL; module = module->next)
+        fn(ud, module->name);
+}
+
+void modules_each(const struct modules *m,
+                  void (*fn)(void *ud, const char *path), void *ud) {
+    modules_each_of(m->loading, fn, ud);
+    modules_each_of(m->others, fn, ud);
+}
+
 static void modules_configure(luarequire_Configuration *config) {
     navigation_configure(config);
     config->load = modules_make_record;

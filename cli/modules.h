@@ -22,6 +22,11 @@ void modules_open(lua_State *L, struct modules *m);
  * path, which begins with an '@'. Raises. */
 void modules_provide(lua_State *L, const char *path);
 
+/* Calls fn with the path of each file that was required so far, also of those
+ * that could not be loaded. */
+void modules_each(const struct modules *m,
+                  void (*fn)(void *ud, const char *path), void *ud);
+
 /* To be called when nothing is ready. If all that is still pending are threads
  * that wait for modules, and waits that never end, nothing will ever end them:
  * fails those of a module that yielded, and returns true. */

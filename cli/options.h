@@ -15,7 +15,8 @@
 enum {
     EXIT_SCRIPT = 1, /* an error nobody caught, or one of compilation */
     EXIT_USAGE = 2,  /* a wrong command line, or a script that can't be read */
-    EXIT_TIMEOUT = 124 /* --timeout; as timeout(1) does */
+    EXIT_TIMEOUT = 124, /* --timeout; as timeout(1) does */
+    EXIT_SIGNAL = 128   /* and the number of the signal that ended it */
 };
 
 /* The pace of the collector, in Luau's own terms; the default was measured:

@@ -37,7 +37,9 @@ static const char test_help[] =
     "  -O0 -O1 -O2            optimization of the compiler (1)\n"
     "  -h, --help             this text\n"
     "\n"
-    "Exit status: 0; 1 when a test failed; 2 when there was none to run.\n";
+    "Exit status: 0; 1 when a test failed; 2 when there was none to run; 128 "
+    "and its\n"
+    "number after SIGINT or SIGTERM. SIGQUIT and SIGUSR1 list what runs.\n";
 
 static bool test_refuse(int *code) {
     fputs("Try 'kahu test --help'.\n", stderr);
@@ -91,6 +93,20 @@ static bool test_set_reporter(const struct test_reporter **out) {
             return true;
         }
     fprintf(stderr, "kahu: --reporter takes pretty, tap or junit, not '%s'\n",
+            optarg);
+    return false;
+}
+
+/* What is meant for a path, and would be emptied, is refused. */
+static bool test_set_output(const char **out) {
+    const char *dot = strrchr(optarg, '.');
+
+    if (dot == NULL ||
+        (strcmp(dot, ".luau") != 0 && strcmp(dot, ".lua") != 0)) {
+        *out = optarg;
+        return true;
+    }
+    fprintf(stderr, "kahu: --output takes a file for the report, not '%s'\n",
             optarg);
     return false;
 }
@@ -164,8 +180,7 @@ static bool test_set(struct test_options *o, int option) {
     case TEST_REPORTER:
         return test_set_reporter(&o->reporter);
     case TEST_OUTPUT:
-        o->output = optarg;
-        return true;
+        return test_set_output(&o->output);
     case TEST_WATCH:
         return o->watch = true;
     default: /* getopt has told the mistake */
@@ -212,6 +227,7 @@ static bool test_parse(struct test_options *o, int argc, char **argv,
 struct test_run {
     const struct test_reporter *reporter;
     struct test_report report;
+    struct test_list *required; /* or NULL */
 };
 
 /* test_turn_fn */
@@ -223,12 +239,16 @@ static void test_tell(void *ud, const struct test_file *f) {
         r->report.counts[status] += f->counts[status];
     r->reporter->file(&r->report, f);
     fflush(r->report.out);
+    for (size_t i = 0; r->required != NULL && i < f->required.count; i++)
+        test_list_add_once(r->required, f->required.paths[i]);
 }
 
 /* What tells of the failure of a test that nobody wrote: there was none. */
 static int test_code(const struct test_options *o, const struct test_run *r) {
     const size_t *counts = r->report.counts;
 
+    if (r->report.ended > 0)
+        return EXIT_SIGNAL + r->report.ended;
     if (counts[TEST_FAILED] > 0)
         return EXIT_SCRIPT;
     if (counts[TEST_PASSED] + counts[TEST_SKIPPED] > 0)
@@ -271,14 +291,15 @@ static bool test_close(const struct test_options *o, struct test_run *r) {
 }
 
 static int test_run_files(const struct test_options *o,
-                          const struct test_list *files) {
-    struct test_run r = {.reporter = o->reporter};
+                          const struct test_list *files,
+                          struct test_list *required) {
+    struct test_run r = {.reporter = o->reporter, .required = required};
     int code;
 
     if (!test_open(o, &r))
         return EXIT_USAGE;
     r.reporter->begin(&r.report);
-    r.report.cut = !test_pool_run(o, files, test_tell, &r);
+    r.report.ended = test_pool_run(o, files, test_tell, &r);
     r.reporter->end(&r.report);
     code = test_code(o, &r);
     if (!test_close(o, &r) && code == EXIT_SUCCESS)
@@ -286,14 +307,14 @@ static int test_run_files(const struct test_options *o,
     return code;
 }
 
-int test_once(const struct test_options *o) {
+int test_once(const struct test_options *o, struct test_list *required) {
     struct test_list files = {NULL, 0};
     struct test_list directories = {NULL, 0};
     int code = EXIT_USAGE;
 
     if (test_find(o, &files, &directories)) {
         if (files.count > 0)
-            code = test_run_files(o, &files);
+            code = test_run_files(o, &files, required);
         else
             fputs("kahu: no test file (*.test.luau, *.spec.luau) found\n",
                   stderr);
@@ -309,5 +330,5 @@ int test_main(int argc, char **argv) {
 
     if (!test_parse(&o, argc, argv, &code))
         return code;
-    return o.watch ? test_watch(&o) : test_once(&o);
+    return o.watch ? test_watch(&o) : test_once(&o, NULL);
 }

@@ -9,17 +9,22 @@
  *   test_plan.c     its steps: tests and hooks
  *   test_step.c     one function on a thread of its own, with a timeout
  *   test_report.c   what people read; test_tap.c, test_junit.c what machines do
+ *   test_signal.c   what interrupts a run, or asks what it is at
  *   test_watch.c    --watch
  *   testing.luau    what the files see
  */
 #ifndef KAHU_CLI_TEST_H
 #define KAHU_CLI_TEST_H
 
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <uv.h>
 
+#include "kahu/kahu.h"
 #include "options.h"
 #include "text.h"
 
@@ -51,6 +56,24 @@ struct test_options {
 uint64_t test_seconds_ns(double seconds);
 
 /* ------------------------------------------------------------------------ */
+/* Lists of paths                                                           */
+/* ------------------------------------------------------------------------ */
+
+struct test_list {
+    char **paths;
+    size_t count;
+};
+
+void test_list_add(struct test_list *l, const char *path);
+bool test_list_has(const struct test_list *l, const char *path);
+void test_list_add_once(struct test_list *l, const char *path);
+
+void test_list_free(struct test_list *l);
+
+/* The directory that the file is in, to be freed. */
+char *test_directory_of(const char *path);
+
+/* ------------------------------------------------------------------------ */
 /* What came of it                                                          */
 /* ------------------------------------------------------------------------ */
 
@@ -67,6 +90,8 @@ struct test_result {
     char *message; /* lines; NULL unless FAILED or NOTED */
     int line;      /* of the test in its file; 0 if it is none */
     uint64_t duration_ns;
+    char *frames; /* where the message comes from, as of message_place(); or
+                     NULL */
 };
 
 struct test_pool;
@@ -79,7 +104,14 @@ struct test_file {
     size_t nresults;
     size_t counts[TEST_NOTED + 1]; /* by status */
     struct text output;            /* what print printed */
-    bool done;                     /* the pool's */
+    struct test_list required;     /* files of modules, in any order */
+    atomic_bool asked;             /* by a signal, which threads there are */
+
+    /* Under the pool's lock: */
+    bool done;
+    kahu_sched *s;       /* while it may be called */
+    char *running;       /* the name of what runs now; NULL for nothing */
+    uint64_t running_ns; /* since when, of the real clock */
 };
 
 /* Appends; the texts are taken, message may be NULL. */
@@ -98,14 +130,6 @@ void test_file_free(struct test_file *f);
 /* Files                                                                    */
 /* ------------------------------------------------------------------------ */
 
-struct test_list {
-    char **paths;
-    size_t count;
-};
-
-void test_list_add(struct test_list *l, const char *path);
-void test_list_free(struct test_list *l);
-
 /* The test files that the paths name or that are below them, in order, and the
  * directories that were looked into. False, and said, when one of the paths
  * can't be read. */
@@ -119,15 +143,59 @@ bool test_find(const struct test_options *o, struct test_list *files,
 /* Called for each file, in order, as soon as it is that one's turn. */
 typedef void (*test_turn_fn)(void *ud, const struct test_file *f);
 
-/* Runs all files. False when --bail ended it. */
-bool test_pool_run(const struct test_options *o, const struct test_list *files,
-                   test_turn_fn turn, void *ud);
+/* What ended a run before its end, unless it was a signal, by its number. */
+#define TEST_BAILED (-1)
+
+/* Runs all files. 0, or what ended it. */
+int test_pool_run(const struct test_options *o, const struct test_list *files,
+                  test_turn_fn turn, void *ud);
 
 /* A file before this one failed, and that was to be the end. Thread: any. */
 bool test_pool_is_cut(const struct test_file *f);
 
-/* One run of all that is found; what to exit with. */
-int test_once(const struct test_options *o);
+/* The signal that is to be the end, or 0. Thread: any. */
+int test_pool_signal(const struct test_file *f);
+
+/* The scheduler of the file; NULL before it is freed. */
+void test_pool_set_scheduler(struct test_file *f, kahu_sched *s);
+
+/* What of the file runs now; NULL: nothing. */
+void test_pool_set_running(struct test_file *f, const char *name);
+
+/* The run is to end: what runs is interrupted, and told of. Thread: any. */
+void test_pool_interrupt(struct test_pool *p, int number);
+
+/* Says which tests run, and has their files say which threads they have.
+ * Thread: any. */
+void test_pool_explain(struct test_pool *p);
+
+/* ------------------------------------------------------------------------ */
+/* Signals                                                                  */
+/* ------------------------------------------------------------------------ */
+
+struct test_signals {
+    struct test_pool *pool;
+    sigset_t set;
+    sigset_t before;
+    int some; /* one that is in the set; 0 if it is empty */
+    uv_thread_t thread;
+    bool waiting;      /* there is a thread */
+    atomic_bool over;  /* it is to end */
+    uint64_t ended_ns; /* when the first one came that ends a run; the thread's
+                          alone */
+};
+
+/* Until the end SIGINT and SIGTERM interrupt the pool, at first, and SIGQUIT
+ * and SIGUSR1 explain it. OS threads made in between do not get them. */
+void test_signals_begin(struct test_signals *t, struct test_pool *pool);
+void test_signals_end(struct test_signals *t);
+
+/* Of one that ends a run. */
+const char *test_signal_name(int number);
+
+/* One run of all that is found; what to exit with. The files that it required
+ * are added to `required`, unless that is NULL. */
+int test_once(const struct test_options *o, struct test_list *required);
 
 /* Runs again whenever something changes, until a signal ends the program. */
 int test_watch(const struct test_options *o);
@@ -142,7 +210,7 @@ struct test_report {
     size_t files;
     size_t number; /* of the last result, where they are numbered */
     size_t counts[TEST_NOTED + 1];
-    bool cut; /* by --bail */
+    int ended; /* as of test_pool_run() */
 };
 
 struct test_reporter {

@@ -34,19 +34,21 @@ void test_file_add(struct test_file *f, struct test_result result) {
 
 void test_file_add_whole(struct test_file *f, enum test_status status,
                          const char *name, char *message) {
-    struct test_result result = {status, text_copy(name), NULL, 0, 0};
-
-    result.message = message;
-    test_file_add(f, result);
+    test_file_add(f, (struct test_result){.status = status,
+                                          .name = text_copy(name),
+                                          .message = message});
 }
 
 void test_file_free(struct test_file *f) {
     for (size_t i = 0; i < f->nresults; i++) {
         free(f->results[i].name);
         free(f->results[i].message);
+        free(f->results[i].frames);
     }
     free(f->results);
+    free(f->running);
     text_free(&f->output);
+    test_list_free(&f->required);
 }
 
 /* ------------------------------------------------------------------------ */
@@ -171,9 +173,15 @@ static bool file_load(struct test_vm *v) {
 
     if (!file_push_script(v))
         return false;
+    test_pool_set_running(v->file, "loading");
     message = test_step_run(v, v->options->timeout_ns, &duration_ns);
+    test_pool_set_running(v->file, NULL);
     if (message != NULL)
-        test_file_add_whole(v->file, TEST_FAILED, "loading", message);
+        test_file_add(v->file,
+                      (struct test_result){.status = TEST_FAILED,
+                                           .name = text_copy("loading"),
+                                           .message = message,
+                                           .frames = test_step_frames(v)});
     return message == NULL;
 }
 
@@ -205,10 +213,14 @@ static bool file_add_leak(void *ud, const kahu_thread_info *info) {
     return true;
 }
 
+/* What an interrupted file leaves behind is not its fault. */
 static void file_find_leaks(struct test_vm *v) {
     struct text leaks = {NULL, 0, 0};
-    int64_t listed = kahu_each_thread(v->s, NULL, file_add_leak, &leaks);
+    int64_t listed;
 
+    if (test_pool_signal(v->file) != 0)
+        return;
+    listed = kahu_each_thread(v->s, NULL, file_add_leak, &leaks);
     if (listed < 0)
         test_file_add_whole(v->file, TEST_FAILED, "leaks",
                             text_copy(kahu_status_text((int)listed)));
@@ -275,16 +287,26 @@ static void file_add_status(struct test_vm *v, kahu_status status) {
                         text_copy(kahu_status_text(status)));
 }
 
+static void file_add_required(void *ud, const char *path) {
+    struct test_file *f = ud;
+
+    test_list_add(&f->required, path);
+}
+
 static void file_run_with_scheduler(struct test_vm *v) {
     kahu_status status = file_watch_vm(v);
 
     v->modules = modules_new(v->s, &v->options->vm);
     if (status == KAHU_OK && v->modules == NULL)
         status = KAHU_ENOMEM;
+    test_pool_set_scheduler(v->file, v->s);
     if (status == KAHU_OK)
         file_run_in(v);
     else
         file_add_status(v, status);
+    if (v->modules != NULL)
+        modules_each(v->modules, file_add_required, v->file);
+    test_pool_set_scheduler(v->file, NULL);
     kahu_free(v->s);
     modules_free(v->modules);
 }
@@ -293,8 +315,10 @@ static void file_run_with_vm(struct test_vm *v) {
     kahu_status status = KAHU_ENOMEM;
 
     v->L = luaL_newstate();
-    if (v->L != NULL)
+    if (v->L != NULL) {
+        test_step_open(v);
         status = file_make_scheduler(v);
+    }
     if (status == KAHU_OK)
         file_run_with_scheduler(v);
     else
@@ -303,6 +327,8 @@ static void file_run_with_vm(struct test_vm *v) {
         lua_close(v->L);
     text_free(&v->elsewhere);
     text_free(&v->message);
+    text_free(&v->frames);
+    text_free(&v->frames_elsewhere);
 }
 
 static void file_run_with_loop(struct test_vm *v) {
@@ -321,6 +347,8 @@ static void file_run_with_loop(struct test_vm *v) {
 void test_file_run(struct test_file *f, const struct test_options *o) {
     struct test_vm v = {.options = o, .file = f};
 
+    if (test_pool_signal(f) != 0)
+        return;
     if (o->vm.virtual_time)
         file_run_with_vm(&v);
     else

@@ -15,6 +15,7 @@
 struct finding {
     struct test_list *files;
     struct test_list *directories;
+    struct test_list met; /* the one path of each file that was found */
 };
 
 /* ------------------------------------------------------------------------ */
@@ -33,11 +34,27 @@ void test_list_free(struct test_list *l) {
     *l = (struct test_list){NULL, 0};
 }
 
-static void find_add_once(struct test_list *l, const char *path) {
+bool test_list_has(const struct test_list *l, const char *path) {
     for (size_t i = 0; i < l->count; i++)
         if (strcmp(l->paths[i], path) == 0)
-            return;
-    test_list_add(l, path);
+            return true;
+    return false;
+}
+
+void test_list_add_once(struct test_list *l, const char *path) {
+    if (!test_list_has(l, path))
+        test_list_add(l, path);
+}
+
+char *test_directory_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    struct text directory = {NULL, 0, 0};
+
+    if (slash == NULL)
+        text_add_string(&directory, ".");
+    else
+        text_add(&directory, path, slash > path ? (size_t)(slash - path) : 1);
+    return text_take(&directory);
 }
 
 static int find_compare(const void *a, const void *b) {
@@ -97,6 +114,35 @@ static char *find_join(const char *directory, const char *name) {
     return text_take(&path);
 }
 
+/* The one path of the directory, by whatever path it was named. */
+static char *find_real(const char *path) {
+    uv_fs_t request;
+    char *real;
+
+    uv_fs_realpath(NULL, &request, path, NULL);
+    real = text_copy(request.ptr != NULL ? request.ptr : path);
+    uv_fs_req_cleanup(&request);
+    return real;
+}
+
+/* Unless it was found by another path. A link to a file is a file of its own:
+ * what it requires is beside the link. */
+static void find_add(struct finding *f, const char *path) {
+    const char *slash = strrchr(path, '/');
+    char *directory = test_directory_of(path);
+    char *real = find_real(directory);
+    struct text one = {NULL, 0, 0};
+
+    text_addf(&one, "%s/%s", real, slash != NULL ? slash + 1 : path);
+    if (!test_list_has(&f->met, text_string(&one))) {
+        test_list_add(&f->met, text_string(&one));
+        test_list_add(f->files, path);
+    }
+    text_free(&one);
+    free(real);
+    free(directory);
+}
+
 static bool find_directory(struct finding *f, const char *path);
 
 /* A link to a directory is not followed: it may lead around. */
@@ -106,7 +152,7 @@ static bool find_entry(struct finding *f, const char *path) {
     if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode))
         return find_directory(f, path);
     if (find_is_test(path))
-        find_add_once(f->files, path);
+        find_add(f, path);
     return true;
 }
 
@@ -115,7 +161,7 @@ static bool find_directory(struct finding *f, const char *path) {
     int error = find_names(path, &names);
     bool found = error == 0 || find_refuse(path, error);
 
-    find_add_once(f->directories, path);
+    test_list_add_once(f->directories, path);
     for (size_t i = 0; i < names.count && found; i++) {
         char *entry = find_join(path, names.paths[i]);
 
@@ -132,16 +178,11 @@ static bool find_directory(struct finding *f, const char *path) {
 
 /* A file that is named is a test file, whatever it is called. */
 static void find_file(struct finding *f, const char *path) {
-    const char *slash = strrchr(path, '/');
-    struct text directory = {NULL, 0, 0};
+    char *directory = test_directory_of(path);
 
-    if (slash == NULL)
-        text_add_string(&directory, ".");
-    else
-        text_add(&directory, path, (size_t)(slash - path) + 1);
-    find_add_once(f->files, path);
-    find_add_once(f->directories, text_string(&directory));
-    text_free(&directory);
+    find_add(f, path);
+    test_list_add_once(f->directories, directory);
+    free(directory);
 }
 
 static bool find_path(struct finding *f, const char *path) {
@@ -157,10 +198,11 @@ static bool find_path(struct finding *f, const char *path) {
 
 bool test_find(const struct test_options *o, struct test_list *files,
                struct test_list *directories) {
-    struct finding f = {files, directories};
+    struct finding f = {.files = files, .directories = directories};
+    bool found = true;
 
-    for (size_t i = 0; i < o->npaths; i++)
-        if (!find_path(&f, o->paths[i]))
-            return false;
-    return true;
+    for (size_t i = 0; i < o->npaths && found; i++)
+        found = find_path(&f, o->paths[i]);
+    test_list_free(&f.met);
+    return found;
 }

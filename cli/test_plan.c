@@ -118,7 +118,8 @@ static char *plan_join(char *first, char *second) {
 }
 
 static void plan_run_test(struct test_vm *v, struct plan_step *step) {
-    struct test_result result = {TEST_SKIPPED, step->name, NULL, step->line, 0};
+    struct test_result result = {
+        .status = TEST_SKIPPED, .name = step->name, .line = step->line};
     uint64_t after_ns;
 
     if (!step->skip) {
@@ -126,17 +127,25 @@ static void plan_run_test(struct test_vm *v, struct plan_step *step) {
         result.message = plan_join(result.message,
                                    plan_step_run(v, step, "after", &after_ns));
         result.status = result.message == NULL ? TEST_PASSED : TEST_FAILED;
+        result.frames = test_step_frames(v);
     }
     test_file_add(v->file, result);
 }
 
-/* beforeAll: the tests it is for say that it failed. */
+/* beforeAll: the tests it is for say that it failed, if they still come. */
 static void plan_run_before(struct test_vm *v, struct plan_step *step) {
     struct plan_function f = {v, step->number, "fail", NULL, LUA_NOREF};
-    uint64_t duration_ns;
+    uint64_t duration_ns = 0;
     char *message = plan_step_run(v, step, "run", &duration_ns);
 
+    if (message != NULL && test_pool_signal(v->file) != 0) {
+        test_file_add(v->file, (struct test_result){
+                                   TEST_FAILED, step->name, message, step->line,
+                                   duration_ns, test_step_frames(v)});
+        return;
+    }
     free(step->name);
+    free(test_step_frames(v));
     if (message == NULL)
         return;
     f.argument = message;
@@ -148,19 +157,22 @@ static void plan_run_before(struct test_vm *v, struct plan_step *step) {
 }
 
 static void plan_run_after(struct test_vm *v, struct plan_step *step) {
-    struct test_result result = {TEST_FAILED, step->name, NULL, step->line, 0};
+    struct test_result result = {
+        .status = TEST_FAILED, .name = step->name, .line = step->line};
 
     result.message = plan_step_run(v, step, "run", &result.duration_ns);
+    result.frames = test_step_frames(v);
     if (result.message != NULL)
         test_file_add(v->file, result);
     else
         free(step->name);
 }
 
-/* --bail: only what cleans up goes on. */
+/* --bail, or a signal: only what cleans up goes on. */
 static bool plan_is_cut(const struct test_vm *v) {
-    return v->options->bail &&
-           (v->file->counts[TEST_FAILED] > 0 || test_pool_is_cut(v->file));
+    return test_pool_signal(v->file) != 0 ||
+           (v->options->bail &&
+            (v->file->counts[TEST_FAILED] > 0 || test_pool_is_cut(v->file)));
 }
 
 static bool plan_run_step(struct test_vm *v, int number) {
@@ -172,6 +184,7 @@ static bool plan_run_step(struct test_vm *v, int number) {
         free(step->name);
         return false;
     }
+    test_pool_set_running(v->file, step->name);
     if (step->kind == 'a')
         plan_run_after(v, step);
     else if (plan_is_cut(v))
@@ -180,6 +193,7 @@ static bool plan_run_step(struct test_vm *v, int number) {
         plan_run_before(v, step);
     else
         plan_run_test(v, step);
+    test_pool_set_running(v->file, NULL);
     return true;
 }
 

@@ -5,6 +5,8 @@
  *
  * With --bail the first failure in that order is the end. What comes before it
  * runs to its own end, so that it is the same failure each time.
+ *
+ * After a signal no file is begun, and those that run come to an early end.
  */
 #include <stdlib.h>
 #include <uv.h>
@@ -20,6 +22,7 @@ struct test_pool {
     uv_cond_t changed; /* a file is done */
     size_t next;       /* the first that no OS thread has taken */
     size_t end;        /* no file from here on counts */
+    atomic_int signal; /* that ends it; 0 for none */
 };
 
 bool test_pool_is_cut(const struct test_file *f) {
@@ -30,6 +33,87 @@ bool test_pool_is_cut(const struct test_file *f) {
     uv_mutex_unlock(&f->pool->lock);
     return cut;
 }
+
+int test_pool_signal(const struct test_file *f) {
+    return atomic_load_explicit(&f->pool->signal, memory_order_relaxed);
+}
+
+void test_pool_set_scheduler(struct test_file *f, kahu_sched *s) {
+    uv_mutex_lock(&f->pool->lock);
+    f->s = s;
+    uv_mutex_unlock(&f->pool->lock);
+}
+
+void test_pool_set_running(struct test_file *f, const char *name) {
+    char *copy = name != NULL ? text_copy(name) : NULL;
+    char *before;
+
+    uv_mutex_lock(&f->pool->lock);
+    before = f->running;
+    f->running = copy;
+    f->running_ns = uv_hrtime();
+    uv_mutex_unlock(&f->pool->lock);
+    free(before);
+}
+
+/* ------------------------------------------------------------------------ */
+/* Signals                                                                  */
+/* ------------------------------------------------------------------------ */
+
+/* kahu_call_fn: the file's OS thread looks by itself once it does not wait. */
+static void pool_woken(void *ud, lua_State *L) {
+    (void)ud;
+    (void)L;
+}
+
+/* Under the lock. What can't be posted to is looked at by whoever spins, or at
+ * the next deadline. */
+static void pool_wake(struct test_pool *p) {
+    for (size_t i = 0; i < p->next; i++)
+        if (p->files[i].s != NULL)
+            (void)kahu_post(p->files[i].s, pool_woken, NULL, NULL);
+}
+
+void test_pool_interrupt(struct test_pool *p, int number) {
+    uv_mutex_lock(&p->lock);
+    atomic_store(&p->signal, number);
+    if (p->end > p->next)
+        p->end = p->next;
+    pool_wake(p);
+    uv_cond_signal(&p->changed);
+    uv_mutex_unlock(&p->lock);
+}
+
+static void pool_add_running(struct text *out, struct test_file *f) {
+    if (f->running == NULL)
+        return;
+    text_addf(out, "  %s: %s, for %.1f s\n", f->path, f->running,
+              (double)(uv_hrtime() - f->running_ns) / 1e9);
+    atomic_store(&f->asked, true);
+}
+
+/* In one piece: files write there, too. */
+void test_pool_explain(struct test_pool *p) {
+    struct text out = {NULL, 0, 0};
+    size_t size;
+
+    text_add_string(&out, "kahu: running:\n");
+    size = out.size;
+    uv_mutex_lock(&p->lock);
+    for (size_t i = 0; i < p->next; i++)
+        pool_add_running(&out, &p->files[i]);
+    if (out.size > size)
+        fputs(text_string(&out), stderr);
+    else
+        fputs("kahu: no test is running\n", stderr);
+    pool_wake(p);
+    uv_mutex_unlock(&p->lock);
+    text_free(&out);
+}
+
+/* ------------------------------------------------------------------------ */
+/* Files                                                                    */
+/* ------------------------------------------------------------------------ */
 
 static struct test_file *pool_take(struct test_pool *p) {
     struct test_file *f = NULL;
@@ -73,12 +157,19 @@ static bool pool_wait(struct test_pool *p, size_t i) {
     return counts;
 }
 
-static bool pool_tell(struct test_pool *p, test_turn_fn turn, void *ud) {
-    size_t i = 0;
+/* 0, or what ended it. */
+static int pool_tell(struct test_pool *p, test_turn_fn turn, void *ud) {
+    bool failed = false;
+    int number;
 
-    for (; i < p->count && pool_wait(p, i); i++)
+    for (size_t i = 0; i < p->count && pool_wait(p, i); i++) {
         turn(ud, &p->files[i]);
-    return p->files[i - 1].counts[TEST_FAILED] == 0 || !p->options->bail;
+        failed = failed || p->files[i].counts[TEST_FAILED] > 0;
+    }
+    number = atomic_load(&p->signal);
+    if (number != 0)
+        return number;
+    return failed && p->options->bail ? TEST_BAILED : 0;
 }
 
 /* Starts as many as there is work for; those that can't be are missed. */
@@ -99,6 +190,7 @@ static void pool_prepare(struct test_pool *p, const struct test_list *files) {
     for (size_t i = 0; i < p->count; i++)
         p->files[i] =
             (struct test_file){.path = files->paths[i], .index = i, .pool = p};
+    atomic_init(&p->signal, 0);
     uv_mutex_init(&p->lock);
     uv_cond_init(&p->changed);
 }
@@ -111,19 +203,22 @@ static void pool_free(struct test_pool *p) {
     uv_mutex_destroy(&p->lock);
 }
 
-bool test_pool_run(const struct test_options *o, const struct test_list *files,
-                   test_turn_fn turn, void *ud) {
+int test_pool_run(const struct test_options *o, const struct test_list *files,
+                  test_turn_fn turn, void *ud) {
     struct test_pool p = {.options = o};
     uv_thread_t *threads = text_memory(NULL, o->jobs, sizeof(*threads));
+    struct test_signals signals;
     size_t started;
-    bool complete;
+    int ended;
 
     pool_prepare(&p, files);
+    test_signals_begin(&signals, &p);
     started = pool_start(&p, threads);
-    complete = pool_tell(&p, turn, ud);
+    ended = pool_tell(&p, turn, ud);
     while (started > 0)
         uv_thread_join(&threads[--started]);
+    test_signals_end(&signals);
     free(threads);
     pool_free(&p);
-    return complete;
+    return ended;
 }

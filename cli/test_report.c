@@ -24,14 +24,22 @@ static const char *report_plural(size_t n) {
     return n == 1 ? "" : "s";
 }
 
+static void report_ended(int ended, FILE *out) {
+    if (ended == TEST_BAILED)
+        fputs("; stopped at the first failure", out);
+    else if (ended != 0)
+        fprintf(out, "; interrupted by %s", test_signal_name(ended));
+    fputc('\n', out);
+}
+
 void test_report_summary(const struct test_report *r, FILE *out) {
     fprintf(out, "%zu passed", r->counts[TEST_PASSED]);
     if (r->counts[TEST_FAILED] > 0)
         fprintf(out, ", %zu failed", r->counts[TEST_FAILED]);
     if (r->counts[TEST_SKIPPED] > 0)
         fprintf(out, ", %zu skipped", r->counts[TEST_SKIPPED]);
-    fprintf(out, " in %zu file%s%s\n", r->files, report_plural(r->files),
-            r->cut ? "; stopped at the first failure" : "");
+    fprintf(out, " in %zu file%s", r->files, report_plural(r->files));
+    report_ended(r->ended, out);
 }
 
 /* ------------------------------------------------------------------------ */
@@ -48,12 +56,14 @@ static const struct {
     [TEST_NOTED] = {"note", "\033[36m"},
 };
 
-static void report_place(struct test_report *r, const char *message) {
+static void report_place(struct test_report *r, const struct test_result *t) {
+    const char *message = t->message;
     size_t elsewhere = sizeof(TEST_ELSEWHERE) - 1;
 
     if (strncmp(message, TEST_ELSEWHERE, elsewhere) == 0)
         message += elsewhere;
-    message_place(r->out, "        ", r->color, message);
+    message_place(r->out, "        ", r->color, message,
+                  t->frames != NULL ? t->frames : "");
 }
 
 static void report_result(struct test_report *r, const struct test_result *t) {
@@ -66,7 +76,7 @@ static void report_result(struct test_report *r, const struct test_result *t) {
     if (t->message == NULL)
         return;
     test_report_lines(r->out, "        ", t->message);
-    report_place(r, t->message);
+    report_place(r, t);
 }
 
 static void report_file(struct test_report *r, const struct test_file *f) {

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "test_step.h"
 
+#include <lualib.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "message.h"
 #include "modules.h"
 
 /* Steps for what a test has left ready at its end: a thread that defers itself
@@ -11,7 +13,8 @@
 #define STEP_SETTLE 1000
 
 static const char step_timed_out[] = "timed out";
-static const char step_busy[] = "busy";
+static const char step_busy[] = "";
+static const char step_interrupted[] = "interrupted";
 
 /* ------------------------------------------------------------------------ */
 /* Words                                                                    */
@@ -62,11 +65,56 @@ static void step_add_traceback(struct text *out, const char *message,
     text_free(&lines);
 }
 
-static void step_add_error(struct text *out, const char *prefix,
+static void step_add_busy(struct text *out, const struct test_vm *v) {
+    text_addf(out, "busy for more than %g s of real time",
+              (double)v->options->stall_ns / 1e9);
+}
+
+/* The scheduler's limit is --stall, and called so. */
+static void step_add_message(struct text *out, const struct test_vm *v,
+                             const char *message) {
+    static const char limit[] =
+        ": script timeout: exhausted allowed execution time";
+    size_t size = strlen(message);
+    size_t end = sizeof(limit) - 1;
+
+    if (size < end || strcmp(message + size - end, limit) != 0) {
+        text_add_string(out, message);
+        return;
+    }
+    text_addf(out, "%.*s: ", (int)(size - end), message);
+    step_add_busy(out, v);
+}
+
+/* The first frame of the file's own code, behind the C function that it called,
+ * if that is what raised the error. */
+static void step_add_frames(struct text *out, const char *traceback) {
+    const char *line = traceback;
+    const char *end = step_line_end(line);
+
+    while (*line != '\0' && !step_is_shown(line)) {
+        line = *end == '\n' ? end + 1 : end;
+        end = step_line_end(line);
+    }
+    if (*line == '\0')
+        return;
+    if (strncmp(traceback, MESSAGE_C_FUNCTION,
+                sizeof(MESSAGE_C_FUNCTION) - 1) == 0 &&
+        step_line_end(traceback) + 1 == line)
+        text_add(out, traceback, (size_t)(line - traceback));
+    text_addf(out, "%.*s:", (int)step_place_length(line), line);
+}
+
+/* The frames are those of the first error. */
+static void step_add_error(struct text *out, struct text *frames,
+                           const struct test_vm *v, const char *prefix,
                            const char *message, const char *traceback) {
     if (out->size > 0)
         text_add_string(out, "\n");
-    text_addf(out, "%s%s", prefix, message);
+    else if (frames->size == 0)
+        step_add_frames(frames, traceback);
+    text_add_string(out, prefix);
+    step_add_message(out, v, message);
     step_add_traceback(out, message, traceback);
 }
 
@@ -76,7 +124,8 @@ void test_step_error(void *ud, lua_State *L, lua_State *co, const char *message,
 
     (void)L;
     (void)co;
-    step_add_error(&v->elsewhere, TEST_ELSEWHERE, message, traceback);
+    step_add_error(&v->elsewhere, &v->frames_elsewhere, v, TEST_ELSEWHERE,
+                   message, traceback);
 }
 
 /* The Luau code that co is in, as the traceback of an error has it. */
@@ -109,6 +158,60 @@ static void step_add_cancelled(struct test_vm *v, lua_State *co,
 }
 
 /* ------------------------------------------------------------------------ */
+/* Signals                                                                  */
+/* ------------------------------------------------------------------------ */
+
+/* The step that runs is to end: only the hooks after it run undisturbed. */
+static bool step_is_interrupted(const struct test_vm *v) {
+    return v->stepping && test_pool_signal(v->file) != 0 && !v->interrupted;
+}
+
+static void step_add_line(void *ud, const char *line) {
+    text_addf(ud, "  %s\n", line);
+}
+
+/* In one piece: other files write there, too. */
+static void step_explain(struct test_vm *v) {
+    struct text out = {NULL, 0, 0};
+
+    if (!atomic_load_explicit(&v->file->asked, memory_order_relaxed) ||
+        !atomic_exchange(&v->file->asked, false))
+        return;
+    text_addf(&out, "kahu: live threads of %s:\n", v->file->path);
+    if (kahu_dump(v->s, KAHU_DUMP_ALL, step_add_line, &out) >= 0)
+        fputs(text_string(&out), stderr);
+    text_free(&out);
+}
+
+/* As the scheduler's limits raise: of the function that runs, at every
+ * safepoint, so that no pcall outlives it. */
+static void step_raise_interrupted(struct test_vm *v, lua_State *L) {
+    if (!lua_checkstack(L, LUA_MINSTACK))
+        return;
+    luaL_where(L, 0);
+    lua_pushfstring(L, "interrupted by %s",
+                    test_signal_name(test_pool_signal(v->file)));
+    lua_concat(L, 2);
+    lua_error(L);
+}
+
+/* At a safepoint; inside the collector nothing can be done. */
+static void step_interrupt(lua_State *L, int gc) {
+    struct test_vm *v = lua_callbacks(L)->userdata;
+
+    if (gc >= 0 || !v->stepping)
+        return;
+    step_explain(v);
+    if (step_is_interrupted(v))
+        step_raise_interrupted(v, L);
+}
+
+void test_step_open(struct test_vm *v) {
+    lua_callbacks(v->L)->userdata = v;
+    lua_callbacks(v->L)->interrupt = step_interrupt;
+}
+
+/* ------------------------------------------------------------------------ */
 /* The end                                                                  */
 /* ------------------------------------------------------------------------ */
 
@@ -120,7 +223,8 @@ static bool step_ended(void *ud, lua_State *L, const kahu_feedback *f) {
     v->ended = true;
     v->failed = f->outcome != KAHU_RETURNED;
     if (f->outcome == KAHU_FAILED)
-        step_add_error(&v->message, "", f->message, f->traceback);
+        step_add_error(&v->message, &v->frames, v, "", f->message,
+                       f->traceback);
     else if (f->outcome == KAHU_CANCELLED && v->message.size == 0)
         step_add_cancelled(v, f->co, "the thread was cancelled here");
     return true;
@@ -142,8 +246,10 @@ static void step_give_up(struct test_vm *v, lua_State *co, const char *why,
     if (why == step_timed_out)
         text_addf(&reason, " after %g s", (double)timeout_ns / 1e9);
     else if (why == step_busy)
-        text_addf(&reason, " for more than %g s of real time",
-                  (double)v->options->stall_ns / 1e9);
+        step_add_busy(&reason, v);
+    else if (why == step_interrupted)
+        text_addf(&reason, " by %s",
+                  test_signal_name(test_pool_signal(v->file)));
     step_add_cancelled(v, co, text_string(&reason));
     text_free(&reason);
     v->failed = true;
@@ -200,6 +306,9 @@ static const char *step_drive(struct test_vm *v, uint64_t limit_ns) {
     uint64_t stalled_ns = uv_hrtime() + v->options->stall_ns;
 
     while (!v->ended) {
+        step_explain(v);
+        if (step_is_interrupted(v))
+            return step_interrupted;
         if (kahu_is_stopped(v->s))
             return "scheduler.stop() was called";
         if (v->timed_out)
@@ -225,7 +334,7 @@ static void step_settle(struct test_vm *v) {
     while (steps++ < STEP_SETTLE && kahu_is_ready(v->s))
         (void)kahu_step(v->s);
     if (steps > STEP_SETTLE && v->stepped != NULL && kahu_is_ready(v->s)) {
-        step_add_error(&v->elsewhere, "",
+        step_add_error(&v->elsewhere, &v->frames_elsewhere, v, "",
                        "threads defer each other without an end", "");
         step_cancel_all(v);
     }
@@ -270,20 +379,36 @@ static void step_run_thread(struct test_vm *v, uint64_t timeout_ns) {
     lua_pop(v->L, 1);
 }
 
+static void step_add_elsewhere(struct test_vm *v) {
+    if (v->elsewhere.size > 0) {
+        if (v->message.size > 0)
+            text_add_string(&v->message, "\n");
+        else if (v->frames.size == 0)
+            text_add_string(&v->frames, text_string(&v->frames_elsewhere));
+        text_add(&v->message, v->elsewhere.bytes, v->elsewhere.size);
+    }
+    text_free(&v->elsewhere);
+    text_free(&v->frames_elsewhere);
+}
+
+char *test_step_frames(struct test_vm *v) {
+    return v->frames.size > 0 ? text_take(&v->frames) : NULL;
+}
+
 char *test_step_run(struct test_vm *v, uint64_t timeout_ns,
                     uint64_t *duration_ns) {
     uint64_t start_ns = step_now_ns(v);
 
     v->ended = v->failed = v->timed_out = false;
+    v->stepping = true;
     step_run_thread(v, timeout_ns);
+    if (step_is_interrupted(v))
+        step_cancel_all(v);
     *duration_ns = step_now_ns(v) - start_ns;
     step_settle(v);
-    if (v->elsewhere.size > 0) {
-        if (v->message.size > 0)
-            text_add_string(&v->message, "\n");
-        text_add(&v->message, v->elsewhere.bytes, v->elsewhere.size);
-        text_free(&v->elsewhere);
-    }
+    v->stepping = false;
+    v->interrupted = test_pool_signal(v->file) != 0;
+    step_add_elsewhere(v);
     if (v->message.size > 0)
         return text_take(&v->message);
     return v->failed ? text_take(&v->message) : NULL;

@@ -27,6 +27,10 @@ struct test_vm {
     int steps;
     int nsteps;
     struct text elsewhere; /* errors of other threads since the last step */
+    struct text frames;    /* of the first error that was returned, ... */
+    struct text frames_elsewhere; /* ... and of the first of those */
+    bool interrupted;             /* by a signal, in a step that is over */
+    bool stepping;                /* a step runs */
 
     /* Of the step that runs: */
     bool ended;
@@ -38,12 +42,20 @@ struct test_vm {
 /* The name that the library's functions have in tracebacks. */
 #define TEST_LIBRARY "kahu/test"
 
+/* Has what runs in the VM look for signals. Before there is a scheduler, which
+ * calls those callbacks that it finds. */
+void test_step_open(struct test_vm *v);
+
 /*
  * Runs the function or thread on top of L, which is popped. NULL when all went
  * well, also in threads it started; otherwise what did not, to be freed.
  */
 char *test_step_run(struct test_vm *v, uint64_t timeout_ns,
                     uint64_t *duration_ns);
+
+/* Where the first of the messages since the last call comes from, to be freed;
+ * NULL when that is not known. */
+char *test_step_frames(struct test_vm *v);
 
 /* Runs the file's tests, once it is loaded. */
 void test_plan_run(struct test_vm *v);

@@ -88,6 +88,11 @@ class ProgramTest(unittest.TestCase):
 
 def wait_until_it_catches(process, number=signal.SIGINT):
     """Returns when the process has its handler for the signal, and runs."""
+    wait_until(process, "SigCgt", number)
+
+
+def wait_until(process, mask, number):
+    """Returns when the signal is in this mask of the process, as /proc has it."""
     try:
         with open(f"/proc/{process.pid}/status", encoding="ascii"):
             pass
@@ -98,7 +103,7 @@ def wait_until_it_catches(process, number=signal.SIGINT):
     while time.monotonic() < limit and process.poll() is None:
         with open(f"/proc/{process.pid}/status", encoding="ascii") as status:
             for line in status:
-                if line.startswith("SigCgt:"):
+                if line.startswith(mask + ":"):
                     caught = int(line.split()[1], 16)
         if caught >> (number - 1) & 1:
             break

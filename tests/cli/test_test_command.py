@@ -79,6 +79,25 @@ class Finding(TestCommand):
         self.write("dir/a.test.luau", "it('x', function() end)")
         self.passes(self.run_tests("dir", "dir/a.test.luau", "dir/", "dir"), 1)
 
+    def test_once_by_whatever_path(self):
+        self.write("a.test.luau", "it('x', function() end)")
+        self.write("dir/b.test.luau", "it('x', function() end)")
+        whole = os.path.join(self.dir, "a.test.luau")
+        self.passes(self.run_tests("a.test.luau", "./a.test.luau", whole, "dir/../a.test.luau"), 1)
+        self.passes(self.run_tests("./a.test.luau", "."), 2, files=2)
+        self.passes(self.run_tests(".", self.dir, "dir/", "./dir", "dir/b.test.luau"), 2, files=2)
+        os.symlink("dir", os.path.join(self.dir, "link"))
+        self.passes(self.run_tests("dir", "link"), 1)
+
+    def test_link_to_a_file_is_a_file(self):
+        self.write("one/m.luau", "return 'one'")
+        self.write("two/m.luau", "return 'two'")
+        self.write("one/a.test.luau", "it(require('./m'), function() end)")
+        os.symlink("../one/a.test.luau", os.path.join(self.dir, "two/a.test.luau"))
+        result = self.run_tests()
+        self.passes(result, 2, files=2)
+        self.assertIn("ok    two", result.out)
+
     def test_file_that_is_named_needs_no_suffix(self):
         self.passes(self.one("it('x', function() end)", name="some.luau"), 1)
 
@@ -117,6 +136,12 @@ class Usage(TestCommand):
         self.refused("--timeout", "nan", err="--timeout takes seconds, not 'nan'")
         self.refused("--stall", "x", err="--stall takes seconds, not 'x'")
         self.refused("--reporter", "x", err="--reporter takes pretty, tap or junit, not 'x'")
+        self.write("z.test.luau", "it('x', function() end)")
+        for name in ("z.test.luau", "z.lua"):
+            self.refused(
+                "--output", name, err=f"--output takes a file for the report, not '{name}'"
+            )
+        self.assertEqual(read(self.dir, "z.test.luau"), "it('x', function() end)")
         self.refused("-O3", err="-O takes 0, 1 or 2, not '3'")
         self.refused("--none", err="unrecognized option '--none'")
 
@@ -243,7 +268,7 @@ class Running(TestCommand):
             self.one("it('x', function() error('oh') end)", name="a b.test.luau"),
             "        a b.test.luau:1: oh\n"
             "            1 | it('x', function() error('oh') end)\n"
-            "              | ^\n\n",
+            "              |                    ^^^^^\n\n",
         )
 
     def test_cancelled(self):
@@ -286,9 +311,9 @@ class Running(TestCommand):
             "FAIL  defers\n        a.test.luau:5: busy for more than 0.3 s of real time\n",
             "ok    goes on",
             "FAIL  leaves it behind\n        threads defer each other without an end\n",
-            "FAIL  loops\n        a.test.luau:12: script timeout",
-            "FAIL  catches\n        a.test.luau:13: script timeout",
-            "        in another thread: a.test.luau:15: script timeout",
+            "FAIL  loops\n        a.test.luau:12: busy for more than 0.3 s of real time\n",
+            "FAIL  catches\n        a.test.luau:13: busy for more than 0.3 s of real time\n",
+            "        in another thread: a.test.luau:15: busy for more than 0.3 s of real time\n",
             "ok    is well",
             "2 passed, 5 failed in 1 file",
         )
@@ -628,7 +653,32 @@ class Reports(TestCommand):
             self.one("it('x', function()\n    task.spawn(function()\n        error('oh')\n"
                      "    end)\nend)"),
             "        in another thread: a.test.luau:3: oh\n"
-            "            3 |         error('oh')\n              |         ^\n",
+            "            3 |         error('oh')\n              |         ^^^^^\n",
+        )
+
+    def test_errors_of_functions_have_their_lines(self):
+        """Whether they name it or not, and also where they come from a module."""
+        self.write("syntax.luau", "\nreturn (")
+        for call, caret in (
+            ("error('oh')", "^^^^^"),
+            ("error('oh', 0)", "^^^^^"),
+            ("error({})", "^^^^^"),
+            ("assert(false)", "^^^^^^"),
+            ("local function f() error('oh') end f()", " " * 19 + "^^^^^"),
+            ("require('./nothing')", " " * 9 + "^^^^^^^^^"),
+            ("task.spawn(function() require('./nothing') end)", " " * 31 + "^^^^^^^^^"),
+        ):
+            self.fails(
+                self.one(f"it('x', function()\n{call}\nend)"),
+                f"            2 | {call}\n              | {caret}\n",
+            )
+        self.fails(
+            self.one("it('x', function() require('./syntax') end)"),
+            "            2 | return (\n              | ^\n",
+        )
+        self.fails(
+            self.one("\nrequire('./nothing')"),
+            "            2 | require('./nothing')\n              |          ^^^^^^^^^\n",
         )
 
     def on_terminal(self, **env):
@@ -676,6 +726,147 @@ class Pool(TestCommand):
             time.sleep(0.01)
 
 
+@unittest.skipUnless(os.path.exists("/proc/self/status"), "sees blocked signals by /proc")
+class Signals(TestCommand):
+    WAITS = """
+    afterEach(function() print("after") end)
+    it("ends", function() end)
+    it("waits", function()
+        task.wait(1000)
+    end, {timeout = 2000})
+    it("is not begun", function() end)
+    afterAll(function() task.wait(0.001) print("all") end)
+    """
+    SPINS = """
+    it("spins", function()
+        while true do pcall(function() while true do end end) end
+    end)
+    """
+
+    def begun(self, name, *args, text, **options):
+        """A run of a file with this text that is at this test, and what it has said of that."""
+        self.write("a.test.luau", text)
+        process = self.start("test", *args, **options)
+        program.wait_until(process, "SigBlk", signal.SIGUSR1)
+        limit = time.monotonic() + program.TIME_LIMIT_S
+        os.set_blocking(process.stderr.fileno(), False)
+        said = b""
+        while f"a.test.luau: {name}, for ".encode() not in said:
+            self.assertLess(time.monotonic(), limit, said)
+            process.send_signal(signal.SIGUSR1)
+            time.sleep(0.05)
+            said += process.stderr.read() or b""
+        os.set_blocking(process.stderr.fileno(), True)
+        return process, said.decode()
+
+    def interrupted(self, process, number=signal.SIGINT):
+        process.send_signal(number)
+        result = self.finish(process)
+        self.assertEqual(result.code, 128 + number, result)
+        return result.out
+
+    def test_a_test_that_waits(self):
+        process, _ = self.begun("waits", "--real-time", text=self.WAITS)
+        out = self.interrupted(process)
+        head, tail = out.split("  FAIL  waits")
+        self.assertEqual(head, "a.test.luau\n  ok    ends\n")
+        self.assertIn("        a.test.luau:5: interrupted by SIGINT\n", tail)
+        end = "  | after\n  | after\n  | all\n\n1 passed, 1 failed in 1 file; interrupted by SIGINT\n"
+        self.assertTrue(tail.endswith(end), tail)
+
+    def test_a_test_that_spins(self):
+        for options in ([], ["--real-time"]):
+            process, _ = self.begun("spins", *options, text=self.SPINS)
+            out = self.interrupted(process, signal.SIGTERM)
+            self.assertIn("  FAIL  spins", out)
+            self.assertIn("        a.test.luau:3: interrupted by SIGTERM\n", out)
+            self.assertIn("0 passed, 1 failed in 1 file; interrupted by SIGTERM\n", out)
+
+    def test_loading_and_hooks(self):
+        for text, name in (
+            ("task.wait(1000) it('x', function() end)", "loading"),
+            ("beforeAll(function() task.wait(1000) end) it('x', function() end)", "beforeAll"),
+            ("afterAll(function() task.wait(1000) end) it('x', function() end)", "afterAll"),
+        ):
+            process, _ = self.begun(name, "--real-time", "--timeout", "2000", text=text)
+            out = self.interrupted(process)
+            self.assertIn(f"  FAIL  {name}", out)
+            self.assertIn("        a.test.luau:1: interrupted by SIGINT\n", out)
+
+    def test_reports_are_whole(self):
+        process, _ = self.begun(
+            "waits", "--real-time", "--reporter", "junit", "--output", "r.xml", text=self.WAITS
+        )
+        self.assertEqual(
+            self.interrupted(process), "1 passed, 1 failed in 1 file; interrupted by SIGINT\n"
+        )
+        cases = xml.etree.ElementTree.fromstring(read(self.dir, "r.xml"))[0].findall("testcase")
+        self.assertEqual([case.get("name") for case in cases], ["ends", "waits"])
+        self.assertEqual(cases[1][0].get("message"), "a.test.luau:5: interrupted by SIGINT")
+        process, _ = self.begun("waits", "--real-time", "--reporter", "tap", text=self.WAITS)
+        out = self.interrupted(process)
+        self.assertIn("ok 1 - a.test.luau: ends\nnot ok 2 - a.test.luau: waits\n", out)
+        self.assertTrue(out.endswith("\n1..2\n"), out)
+
+    def test_files_that_were_not_begun(self):
+        self.write("b.test.luau", "it('x', function() end)")
+        process, _ = self.begun("waits", "--real-time", "--jobs", "1", text=self.WAITS)
+        self.assertIn("1 passed, 1 failed in 1 file; interrupted", self.interrupted(process))
+
+    def test_several_files(self):
+        self.write("b.test.luau", self.WAITS.replace("ends", "also ends"))
+        process, _ = self.begun("waits", "--real-time", "--jobs", "2", text=self.WAITS)
+        limit = time.monotonic() + program.TIME_LIMIT_S
+        said = b""
+        while b"b.test.luau: waits, for " not in said:
+            self.assertLess(time.monotonic(), limit)
+            process.send_signal(signal.SIGUSR1)
+            said = process.stderr.readline()
+        out = self.interrupted(process)
+        self.assertIn("a.test.luau:5: interrupted by SIGINT", out)
+        self.assertIn("b.test.luau:5: interrupted by SIGINT", out)
+        self.assertIn("2 passed, 2 failed in 2 files; interrupted by SIGINT\n", out)
+
+    def test_the_second_kills(self):
+        text = "it('waits', function() task.wait(1000) end, {timeout = 2000})"
+        text += " afterEach(function() while true do end end)"
+        process, _ = self.begun("waits", "--real-time", text=text)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)  # nearer together, they are one
+        self.assertIsNone(process.poll())
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(self.finish(process).code, -signal.SIGTERM)
+
+    def test_what_runs_is_told(self):
+        for number in (signal.SIGQUIT, signal.SIGUSR1):
+            process, _ = self.begun("waits", "--real-time", text=self.WAITS)
+            process.send_signal(number)
+            said = process.stderr.readline().decode()
+            while "sleeping at a.test.luau:5" not in said:
+                said += process.stderr.readline().decode()
+            self.assertIn("kahu: live threads of a.test.luau:\n", said)
+            self.assertIsNone(process.poll())
+            self.interrupted(process)
+
+    def test_a_test_that_spins_is_told(self):
+        process, _ = self.begun("spins", text=self.SPINS)
+        process.send_signal(signal.SIGQUIT)
+        said = process.stderr.readline().decode()
+        while "live threads of a.test.luau:\n" not in said:
+            said += process.stderr.readline().decode()
+        self.assertIn("running at a.test.luau:3", process.stderr.readline().decode())
+        self.interrupted(process)
+
+    def test_ignored_stays_ignored(self):
+        self.write("a.test.luau", "it('x', function() task.wait(0.3) end)")
+        process = self.start(
+            "test", "--real-time",
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+        )
+        process.send_signal(signal.SIGINT)
+        self.passes(self.finish(process), 1)
+
+
 class Watch(TestCommand):
     def setUp(self):
         super().setUp()
@@ -713,6 +904,49 @@ class Watch(TestCommand):
         process.send_signal(signal.SIGINT)
         self.assertEqual(process.wait(program.TIME_LIMIT_S), -signal.SIGINT)
 
+    def test_modules_that_are_required(self):
+        told = "watching; Ctrl-C ends it\n"
+        self.write("src/m.luau", "return require('./n')")
+        self.write("src/n.luau", "return 'one'")
+        self.write("dir/a.test.luau", "it(require('../src/m'), function() end)")
+        process = self.start("test", "--watch", "dir")
+        self.assertIn("ok    one", self.until(process, told))
+        self.write("src/n.luau", "return 'two'")
+        self.assertIn("ok    two", self.until(process, told))
+        self.write("src/n.luau", "return (")
+        self.assertIn("FAIL  loading", self.until(process, told))
+        self.write("other/n.luau", "return 'three'")
+        self.write("src/m.luau", "return require('../other/n')")
+        self.assertIn("ok    three", self.until(process, told))
+        self.write("other/n.luau", "return 'four'")
+        self.assertIn("ok    four", self.until(process, told))
+        self.write("src/m.luau", "return 'five'")
+        self.assertIn("ok    five", self.until(process, told))
+        self.write("other/n.luau", "return 'six'")
+        self.silence(process)
+
+    def test_modules_beside_a_file_that_is_named(self):
+        told = "watching; Ctrl-C ends it\n"
+        self.write("m.luau", "return 'one'")
+        self.write("w.test.luau", "it(require('./m'), function() end)")
+        process = self.start("test", "--watch", "w.test.luau")
+        self.assertIn("ok    one", self.until(process, told))
+        self.write("m.luau", "return 'two'")
+        self.assertIn("ok    two", self.until(process, told))
+
+    def test_module_that_changes_during_the_first_run(self):
+        self.write("src/m.luau", "return 'one'")
+        self.write("dir/a.test.luau", """
+        local name = require("../src/m")
+        it(name, function()
+            if name == "one" then task.wait(0.5) end
+        end)
+        """)
+        process = self.start("test", "--real-time", "--watch", "dir")
+        program.wait_until(process, "SigBlk", signal.SIGINT)
+        self.write("src/m.luau", "return 'two'")
+        self.until(process, "ok    two")
+
     def test_other_files_do_not_matter(self):
         process = self.start("test", "--watch", "dir")
         told = "watching; Ctrl-C ends it\n"
@@ -723,6 +957,15 @@ class Watch(TestCommand):
         self.until(process, told)
         process.send_signal(signal.SIGINT)
         process.wait(program.TIME_LIMIT_S)
+
+    def test_signal_during_a_run(self):
+        self.write("dir/a.test.luau", "print('x') it('spins', function() while true do end end)")
+        process = self.start("test", "--watch", "dir")
+        program.wait_until(process, "SigBlk", signal.SIGINT)
+        process.send_signal(signal.SIGINT)
+        result = self.finish(process)
+        self.assertEqual(result.code, 130)
+        self.assertTrue(result.out.endswith("; interrupted by SIGINT\n"), result.out)
 
     def test_nothing_to_watch(self):
         result = self.run_tests("--watch", "missing")
