@@ -38,7 +38,7 @@ static bool set_limits(kahu_sched *s) {
 
     limits.max_threads = 1000;
     limits.max_wakes = 100;
-    limits.max_resume_ns = 500 * MILLISECONDS;
+    limits.max_resume_ns = 1000 * MILLISECONDS;
     limits.max_total_ns = 5000 * MILLISECONDS;
     hooks.on_error = on_error;
     return kahu_set_limits(s, &limits) == KAHU_OK &&
