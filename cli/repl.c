@@ -73,8 +73,8 @@ static void repl_at_safepoint(void *ud, lua_State *L, int gc) {
     lua_error(L);
 }
 
-/* A resume is over that nothing of Luau's is below of. What is asked of the next
- * safepoint is found to be over there. */
+/* A resume is over that nothing of Luau's is below of. What is asked of the
+ * next safepoint is found to be over there. */
 static void repl_resume_over(void) {
     repl_signal.raising = 0;
 }
