@@ -17,6 +17,8 @@ sys.path.insert(0, os.path.join(ROOT, "tests/cli"))
 
 import terminal  # noqa: E402  (it is found by the lines above)
 
+INTERRUPT = "\x03"
+
 # What is typed, and what is waited for before going on.
 TYPED = (
     ("6 * 7, 'and more'\r", "and more\r\n> "),
@@ -29,7 +31,7 @@ TYPED = (
     ("greet({ first = ", "meanwhile\r\n> greet({ first = "),
     ("'Ada' })\r", "hello, Ada\r\n> "),
     ("while true do end\r", "while true do end\r\n"),
-    ("\x03", "\n> "),
+    (INTERRUPT, "\n> "),
     ("task.\t", "> task."),
     ("wait(0.25) >= 0.25\r", "true\r\n> "),
     ("\x04", "\n"),
@@ -69,6 +71,8 @@ def record(home, lines=TYPED):
     shell = terminal.Terminal(env={"HOME": home, "NO_COLOR": "1"}, cwd=home)
     shown = shell.expect("> ")
     for typed, wanted in lines:
+        if typed == INTERRUPT:
+            shell.wait_for_echo()
         shell.type(typed)
         shown += shell.expect(wanted)
     shell.wait()

@@ -64,6 +64,14 @@ class Terminal:
         before, _, self.shown = self.shown.partition(text)
         return before + text
 
+    def wait_for_echo(self):
+        """Waits until the terminal shows what is typed by itself: nobody edits."""
+        limit = time.monotonic() + program.TIME_LIMIT_S
+        while not termios.tcgetattr(self.master)[3] & termios.ECHO:
+            if time.monotonic() > limit:
+                raise AssertionError("a line is edited all the time")
+            time.sleep(0.01)
+
     def wait(self):
         """The exit code, once all was shown."""
         while self.read(program.TIME_LIMIT_S):
