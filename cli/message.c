@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "message.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -191,6 +192,7 @@ static struct message_span message_span(const struct message_view *view) {
     const char *text = view->line.text;
     struct message_span span = message_named(view);
 
+    assert(text != NULL);
     if (span.from == NULL && view->has_hint && view->hint.length > 0)
         span = (struct message_span){text + view->hint.at, view->hint.length};
     if (span.from == NULL && view->raiser.from != NULL)
