@@ -21,6 +21,26 @@ static void blank_to(char *from, const char *end, bool wanted) {
             *from = ' ';
 }
 
+/* Of a source of many megabytes each look is to take what it looks at, and no
+ * more: hence not by <string.h>, which a sanitizer has look at all of it. */
+static size_t blank_equals(const char *at) {
+    size_t n = 0;
+
+    while (at[n] == '=')
+        n++;
+    return n;
+}
+
+static char *blank_line_end(char *at) {
+    while (*at != '\0' && *at != '\n')
+        at++;
+    return at;
+}
+
+static bool blank_is_space(char c) {
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 /* How many equals signs are between the brackets that open a long string or
  * comment; -1 where there is none. */
 static int blank_level(const char *at) {
@@ -28,14 +48,14 @@ static int blank_level(const char *at) {
 
     if (*at != '[')
         return -1;
-    n = strspn(at + 1, "=");
+    n = blank_equals(at + 1);
     return at[1 + n] == '[' ? (int)n : -1;
 }
 
 /* Where the bracket that closes it begins, or the end of all. */
 static char *blank_closing(char *at, int level) {
     for (; *at != '\0'; at++)
-        if (*at == ']' && strspn(at + 1, "=") == (size_t)level &&
+        if (*at == ']' && blank_equals(at + 1) == (size_t)level &&
             at[1 + level] == ']')
             return at;
     return at;
@@ -59,7 +79,7 @@ static void blank_comment(struct blank *b) {
     if (level >= 0)
         blank_long(b, level, true);
     else
-        b->at += strcspn(b->at, "\n");
+        b->at = blank_line_end(b->at);
     blank_to(from, b->at, true);
 }
 
@@ -69,8 +89,8 @@ static void blank_character(struct blank *b) {
     bool skips = escapes && *b->at == 'z';
 
     b->at += escapes;
-    if (skips)
-        b->at += strspn(b->at, " \t\r\n");
+    while (skips && blank_is_space(*b->at))
+        b->at++;
 }
 
 /* After an opening quote, or after the brace that ends an expression in a

@@ -113,14 +113,18 @@ static int texts_number(const char *s) {
 }
 
 /* The line of a text, without its end; NULL where it has no such line. */
-static const char *texts_seek(const char *text, int number, size_t *length) {
+static const char *texts_seek(const char *text, const char *end, int number,
+                              size_t *length) {
+    const char *line_end;
+
     for (int n = 1; n < number && text != NULL; n++) {
-        text = strchr(text, '\n');
+        text = memchr(text, '\n', (size_t)(end - text));
         text = text == NULL ? NULL : text + 1;
     }
     if (text == NULL)
         return NULL;
-    *length = strcspn(text, "\n");
+    line_end = memchr(text, '\n', (size_t)(end - text));
+    *length = (size_t)((line_end == NULL ? end : line_end) - text);
     if (*length > 0 && text[*length - 1] == '\r')
         --*length;
     return text;
@@ -139,9 +143,9 @@ static char *texts_copy(const struct source *source) {
     return copy;
 }
 
-static char *texts_cut(const char *text, int number) {
+static char *texts_cut(const struct text *t, const char *text, int number) {
     size_t length;
-    const char *line = texts_seek(text, number, &length);
+    const char *line = texts_seek(text, text + t->source.size, number, &length);
 
     return line == NULL ? NULL : strndup(line, length);
 }
@@ -168,9 +172,9 @@ static bool texts_line_of(struct text *t, int number, struct texts_line *out) {
     if (number <= 0 || !texts_prepare(t))
         return false;
     out->all = t->code;
-    out->text = texts_cut(t->plain, number);
-    out->quoted = texts_cut(t->quoted, number);
-    out->code = texts_cut(t->code, number);
+    out->text = texts_cut(t, t->plain, number);
+    out->quoted = texts_cut(t, t->quoted, number);
+    out->code = texts_cut(t, t->code, number);
     if (out->text != NULL && out->quoted != NULL && out->code != NULL)
         return true;
     texts_line_free(out);
