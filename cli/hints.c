@@ -443,6 +443,8 @@ static bool hints_by_argument(struct hint *out, const char *message) {
         !hints_begins(message, "missing argument "))
         return false;
     message = strchr(message, '#');
+    if (message == NULL)
+        return false; /* a script's own words */
     for (size_t i = 0; i < sizeof(hints_arguments) / sizeof(*hints_arguments);
          i++)
         if (hints_begins(message, hints_arguments[i].message))

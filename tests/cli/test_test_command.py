@@ -521,6 +521,15 @@ class Choosing(TestCommand):
         )
 
 
+class Words(TestCommand):
+    def test_a_script_may_speak_as_the_vm_does(self):
+        """In any words: there is only no hint."""
+        for word in ("invalid", "missing"):
+            message = f"{word} argument"
+            result = self.one(f'it("a", function() error("{message} of ours") end)')
+            self.fails(result, f"a.test.luau:1: {message} of ours")
+
+
 class Bail(TestCommand):
     def test_is_the_same_each_time(self):
         bad = "it('a', function() end) it('b', function() error('x') end) it('c', error)"
