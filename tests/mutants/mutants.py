@@ -3,12 +3,13 @@
 """Puts small faults into the library, one at a time, and sees who notices.
 
 Usage: mutants.py [--jobs N] [--only K] [--least PERCENT] BUILD_DIR
+       mutants.py --check
 
 mutants.txt lists the faults. The tree is copied, each fault is applied to the
 copy, and the tests below are run on it; a fault that passes them all has
 survived. BUILD_DIR is where the copy is built: Luau once, ours each time. The
 last line has the figure; the exit code is 1 when fewer are noticed than --least
-percent.
+percent. --check builds nothing: it says whether each fault still has its place.
 """
 
 import argparse
@@ -60,10 +61,13 @@ def test(directory, jobs, log):
 
 def check(faults):
     """Before anything is built: is each fault's place there, once?"""
-    for file, old, _ in faults:
+    lost = []
+    for number, (file, old, _) in enumerate(faults, 1):
         times = (ROOT / file).read_text().count(old)
         if times != 1:
-            sys.exit(f"mutants: {file} has {times} times:\n{old}")
+            lost.append(f"mutants: {number}: {file} has {times} times:\n{old}")
+    if lost:
+        sys.exit("\n".join(lost))
 
 
 def apply(tree, fault):
@@ -103,17 +107,23 @@ def prepare(directory, jobs, log):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("directory", type=pathlib.Path)
+    parser.add_argument("directory", type=pathlib.Path, nargs="?")
+    parser.add_argument("--check", action="store_true")
     parser.add_argument("--jobs", default=str(os.cpu_count()))
     parser.add_argument("--only", type=int, action="append")
     parser.add_argument("--least", type=float, default=94)
     args = parser.parse_args()
+    faults = read(HERE / "mutants.txt")
+    check(faults)
+    if args.check:
+        print(f"mutants: {len(faults)} faults have their places")
+        return
+    if args.directory is None:
+        parser.error("BUILD_DIR is missing")
     args.directory = args.directory.resolve()
     args.directory.mkdir(parents=True, exist_ok=True)
-    faults = read(HERE / "mutants.txt")
     start = time.monotonic()
     counts = {"noticed": 0, "survived": 0, "not built": 0}
-    check(faults)
     with open(args.directory / "log", "w") as log:
         tree, built = prepare(args.directory, args.jobs, log)
         for number, fault in enumerate(faults, 1):
