@@ -40,7 +40,7 @@ void message_begin(void) {
 }
 
 /* NO_COLOR as no-color.org has it: set, and not empty. */
-bool message_suits_color(FILE *out) {
+static bool message_suits_color(FILE *out) {
     const char *no_color = getenv("NO_COLOR");
     const char *term = getenv("TERM");
 
@@ -48,10 +48,10 @@ bool message_suits_color(FILE *out) {
            strcmp(term, "dumb") != 0 && isatty(fileno(out));
 }
 
-static bool message_is_colored(void) {
+bool message_is_colored(FILE *out) {
     if (message_color_wanted != MESSAGE_AUTO)
         return message_color_wanted == MESSAGE_ALWAYS;
-    return message_suits_color(stderr);
+    return message_suits_color(out);
 }
 
 /* Text in a colour, and the end of the line. */
@@ -405,7 +405,7 @@ static void message_view_free(struct message_view *view) {
 
 void message_error(kahu_sched *s, lua_State *co, const char *message,
                    const char *traceback) {
-    const struct message_page page = {stderr, "", message_is_colored()};
+    const struct message_page page = {stderr, "", message_is_colored(stderr)};
     struct message_view view;
     lua_Debug where;
 

@@ -28,10 +28,10 @@ enum message_color {
     MESSAGE_NEVER
 };
 
-/* Is it a terminal that shows colours, and does nobody mind them? */
-bool message_suits_color(FILE *out);
-
 void message_set_color(enum message_color color);
+
+/* Does what is written there have colours, by what was set? */
+bool message_is_colored(FILE *out);
 
 /* Called before a message is written; NULL: nothing is. */
 void message_set_before(void (*before)(void));

@@ -229,7 +229,7 @@ static bool options_pace(const char *text, struct gc_pace *out) {
     return false;
 }
 
-static bool options_color(const char *text, enum message_color *out) {
+bool options_color(const char *text, enum message_color *out) {
     if (strcmp(text, "auto") == 0)
         *out = MESSAGE_AUTO;
     else if (strcmp(text, "always") == 0)

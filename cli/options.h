@@ -70,6 +70,9 @@ struct options {
 /* What is not said otherwise. */
 void options_default(struct options *out);
 
+/* The value of --color; false after a mistake, which was told. */
+bool options_color(const char *text, enum message_color *out);
+
 /* True with *out filled in; false when the program should exit with *code:
  * help or version were shown, or a mistake was. */
 bool options_parse(struct options *out, int argc, char **argv, int *code);

@@ -33,6 +33,7 @@ static const char test_help[] =
     "      --allow-leaks      threads still waiting at the end are no failure\n"
     "      --reporter NAME    pretty, tap or junit (pretty)\n"
     "      --output FILE      where to report to; stdout gets the sum\n"
+    "      --color WHEN       always, never, or auto: on a terminal (auto)\n"
     "      --watch            run again when a file changes\n"
     "  -O0 -O1 -O2            optimization of the compiler (1)\n"
     "  -h, --help             this text\n"
@@ -135,6 +136,7 @@ enum {
     TEST_ALLOW_LEAKS,
     TEST_REPORTER,
     TEST_OUTPUT,
+    TEST_COLOR,
     TEST_WATCH
 };
 
@@ -149,6 +151,7 @@ static const struct option test_long[] = {
     {"allow-leaks", no_argument, NULL, TEST_ALLOW_LEAKS},
     {"reporter", required_argument, NULL, TEST_REPORTER},
     {"output", required_argument, NULL, TEST_OUTPUT},
+    {"color", required_argument, NULL, TEST_COLOR},
     {"watch", no_argument, NULL, TEST_WATCH},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
@@ -181,6 +184,8 @@ static bool test_set(struct test_options *o, int option) {
         return test_set_reporter(&o->reporter);
     case TEST_OUTPUT:
         return test_set_output(&o->output);
+    case TEST_COLOR:
+        return options_color(optarg, &o->vm.color);
     case TEST_WATCH:
         return o->watch = true;
     default: /* getopt has told the mistake */
@@ -267,7 +272,7 @@ static bool test_open(const struct test_options *o, struct test_run *r) {
                 strerror(errno));
         return false;
     }
-    r->report.color = message_suits_color(r->report.out);
+    r->report.color = message_is_colored(r->report.out);
     return true;
 }
 
@@ -330,5 +335,6 @@ int test_main(int argc, char **argv) {
 
     if (!test_parse(&o, argc, argv, &code))
         return code;
+    message_set_color(o.vm.color);
     return o.watch ? test_watch(&o) : test_once(&o, NULL);
 }

@@ -10,7 +10,7 @@ _kahu_run_options="-O0 -O1 -O2 -g0 -g1 -g2 --codegen --virtual-time --precise
 _kahu_compile_options="-o --output --include --sources -v --verbose"
 _kahu_setup_options="--editor --update --dry-run -h --help"
 _kahu_test_options="--filter --bail --jobs --timeout --stall --real-time
-    --virtual-time --allow-leaks --reporter --output --watch -O0 -O1 -O2
+    --virtual-time --allow-leaks --reporter --output --color --watch -O0 -O1 -O2
     -h --help"
 _kahu_trace_options="--top -h --help"
 _kahu_profile_options="-h --help"
@@ -29,11 +29,13 @@ _kahu_scripts() {
     done < <(compgen -f -- "$1")
 }
 
-# The place of the script among the words, or nothing while there is none.
+# The place of the script among the words, or nothing while there is none. What
+# `--option=value` is to people is three words to bash.
 _kahu_script_at() {
     local i=$1
     for ((; i < COMP_CWORD; i++)); do
         if [[ $_kahu_valued == *" ${COMP_WORDS[i]} "* ]]; then
+            [[ ${COMP_WORDS[i + 1]} != = ]] || ((i++))
             ((i++))
         elif [[ ${COMP_WORDS[i]} != -?* || ${COMP_WORDS[i]} == -e ]]; then
             echo "$i"
@@ -45,7 +47,7 @@ _kahu_script_at() {
 _kahu_words() {
     local IFS=$' \n'
     # shellcheck disable=SC2207
-    COMPREPLY=($(compgen -W "$1" -- "${COMP_WORDS[COMP_CWORD]}"))
+    COMPREPLY=($(compgen -W "$1" -- "$current"))
 }
 
 # The value of the option before; not when it takes none. What leaves no words
@@ -81,6 +83,11 @@ _kahu() {
     local command=run first=1 options
     COMPREPLY=()
 
+    if [[ $current == = ]]; then
+        current=
+    elif [[ $before == = ]]; then
+        before=${COMP_WORDS[COMP_CWORD - 2]}
+    fi
     if ((COMP_CWORD > 1)) && [[ " $_kahu_commands " == *" ${COMP_WORDS[1]} "* ]]; then
         command=${COMP_WORDS[1]}
         first=2

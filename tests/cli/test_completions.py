@@ -129,6 +129,10 @@ class Bash(CompletionTest):
         self.assertEqual(self.complete("setup", "--editor", ""), {"vscode", "neovim", "zed"})
         self.assertEqual(self.complete("--color", ""), {"always", "never", "auto"})
         self.assertEqual(self.complete("test", "--reporter", "t"), {"tap"})
+        self.assertEqual(self.complete("--color", "="), {"always", "never", "auto"})
+        self.assertEqual(self.complete("test", "--color", "=", "n"), {"never"})
+        self.assertEqual(self.complete("--min-wait", "=", "1", "--pre"), {"--precise", "--preload"})
+        self.assertEqual(self.complete("--min-wait", "=", "1", "main.luau", "--pre"), set())
         for line in (["--trace"], ["repl", "--profile"], ["test", "--output"]):
             self.assertEqual(self.complete(*line, ""), set(), line)  # any file
 

@@ -142,6 +142,7 @@ class Usage(TestCommand):
                 "--output", name, err=f"--output takes a file for the report, not '{name}'"
             )
         self.assertEqual(read(self.dir, "z.test.luau"), "it('x', function() end)")
+        self.refused("--color", "x", err="--color takes always, never or auto, not 'x'")
         self.refused("-O3", err="-O takes 0, 1 or 2, not '3'")
         self.refused("--none", err="unrecognized option '--none'")
 
@@ -690,11 +691,11 @@ class Reports(TestCommand):
             "            2 | require('./nothing')\n              |          ^^^^^^^^^\n",
         )
 
-    def on_terminal(self, **env):
+    def on_terminal(self, *options, **env):
         """What a terminal gets to see."""
         master, slave = pty.openpty()
         self.addCleanup(os.close, master)
-        process = self.start("test", stdout=slave, env={**os.environ, **env})
+        process = self.start("test", *options, stdout=slave, env={**os.environ, **env})
         os.close(slave)
         process.wait(timeout=program.TIME_LIMIT_S)
         return program.decode(os.read(master, 65536))
@@ -709,6 +710,15 @@ class Reports(TestCommand):
 
     def test_no_color_in_a_pipe(self):
         self.assertNotIn("\033", self.one("it('x', function() end)").out)
+
+    def test_colors_by_option(self):
+        result = self.one("it('x', function() end)", "--color", "always")
+        self.assertIn("\033[32mok  \033[0m  x", result.out)
+        text = self.on_terminal("--color", "never", TERM="xterm", NO_COLOR="")
+        self.assertNotIn("\033", text)
+        for reporter in ("tap", "junit"):
+            result = self.one("it('x', function() end)", "--color", "always", "--reporter", reporter)
+            self.assertNotIn("\033", result.out)
 
 
 class Pool(TestCommand):
