@@ -4,6 +4,7 @@
  */
 #define _POSIX_C_SOURCE 200809L /* for what uv.h uses of pthread.h */
 #include <pthread.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 #include <uv.h>
@@ -120,6 +121,69 @@ static void a_thread_the_host_resumes(void **state) {
     assert_int_equal(r.wakes, 2);
     assert_int_equal(kahu_step(h.s), 1);
     assert_log(&h, "d true alone");
+    host_close(&h);
+}
+
+static kahu_op begun[2];
+static int nbegun;
+
+static int begin(lua_State *L) {
+    kahu_status status = kahu_op_begin(L, NULL, NULL, &begun[nbegun++]);
+
+    if (status != KAHU_OK)
+        kahu_raise(L, status);
+    return lua_yield(L, 0);
+}
+
+struct finisher {
+    kahu_sched *s;
+    kahu_op op;
+};
+
+static void *finish(void *ud) {
+    const struct finisher *f = ud;
+
+    if (kahu_op_finish(f->s, f->op, NULL, NULL, NULL) != KAHU_OK)
+        abort();
+    return NULL;
+}
+
+static void finish_elsewhere(kahu_sched *s, kahu_op op) {
+    struct finisher f = {s, op};
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, finish, &f), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+/* What a loop does that is run inside a resume. */
+static int finish_and_step(lua_State *L) {
+    kahu_sched *s = host_of(L)->s;
+
+    finish_elsewhere(s, begun[0]);
+    assert_int_equal(kahu_step(s), KAHU_ESTATE);
+    return 0;
+}
+
+/* M8: the step that was refused had the only wake-up that other OS threads ask
+ * for until the next one; there is a next one even if nothing is left for it. */
+static void a_wake_up_used_up_inside(void **state) {
+    struct recorder r = {0};
+    struct host h;
+
+    (void)state;
+    nbegun = 0;
+    open_recorded(&h, &r);
+    host_global(&h, "begin", begin);
+    host_global(&h, "finish_and_step", finish_and_step);
+    host_run(&h, "a = task.spawn(begin) begin() log('finished')");
+    host_run(&h, "finish_and_step() task.cancel(a)");
+    assert_int_equal(r.wakes, 2);
+    assert_int_equal(kahu_step(h.s), 0);
+    finish_elsewhere(h.s, begun[1]);
+    assert_int_equal(r.wakes, 3);
+    assert_int_equal(kahu_step(h.s), 1);
+    assert_log(&h, "finished");
     host_close(&h);
 }
 
@@ -425,6 +489,7 @@ int main(void) {
         cmocka_unit_test(the_first_deadline_is_told),
         cmocka_unit_test(a_wake_up_is_asked_for_once),
         cmocka_unit_test(a_thread_the_host_resumes),
+        cmocka_unit_test(a_wake_up_used_up_inside),
         cmocka_unit_test(loops_inside),
         cmocka_unit_test(what_hosts_schedule),
         cmocka_unit_test(waits_without_end),
