@@ -124,6 +124,7 @@ static void a_thread_the_host_resumes(void **state) {
     host_close(&h);
 }
 
+#if !defined(KAHU_THREADS) || KAHU_THREADS
 static kahu_op begun[2];
 static int nbegun;
 
@@ -186,6 +187,7 @@ static void a_wake_up_used_up_inside(void **state) {
     assert_log(&h, "finished");
     host_close(&h);
 }
+#endif
 
 /* ------------------------------------------------------------------------ */
 /* libuv                                                                    */
@@ -489,7 +491,9 @@ int main(void) {
         cmocka_unit_test(the_first_deadline_is_told),
         cmocka_unit_test(a_wake_up_is_asked_for_once),
         cmocka_unit_test(a_thread_the_host_resumes),
+#if !defined(KAHU_THREADS) || KAHU_THREADS
         cmocka_unit_test(a_wake_up_used_up_inside),
+#endif
         cmocka_unit_test(loops_inside),
         cmocka_unit_test(what_hosts_schedule),
         cmocka_unit_test(waits_without_end),
