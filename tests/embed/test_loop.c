@@ -167,7 +167,7 @@ static int finish_and_step(lua_State *L) {
 }
 
 /* M8: the step that was refused had the only wake-up that other OS threads ask
- * for until the next one; there is a next one even if nothing is left for it. */
+ * for until the next one; there is one even if nothing is left for it. */
 static void a_wake_up_used_up_inside(void **state) {
     struct recorder r = {0};
     struct host h;
