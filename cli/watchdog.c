@@ -36,8 +36,10 @@ static bool watchdog_can_write(int fd) {
     return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT);
 }
 
-/* What hangs may hold any lock, and be hanging for a full pipe. */
+/* What hangs may hold any lock, and be hanging for a full pipe. A script that
+ * said where it was has caught its end, and called on. */
 static void watchdog_kill(const struct watchdog *w) {
+    bool told = atomic_load(&w->told);
     char text[128];
     int length = snprintf(text, sizeof(text),
                           "kahu: timeout: %g s are over, and a call of a "
@@ -46,7 +48,7 @@ static void watchdog_kill(const struct watchdog *w) {
 
     if (watchdog_can_write(STDOUT_FILENO) && ftrylockfile(stdout) == 0)
         fflush(stdout);
-    if (watchdog_can_write(STDERR_FILENO) &&
+    if (!told && watchdog_can_write(STDERR_FILENO) &&
         write(STDERR_FILENO, text, (size_t)length) != length)
         _exit(EXIT_SCRIPT); /* nobody will know why */
     _exit(EXIT_TIMEOUT);
@@ -73,8 +75,8 @@ static void watchdog_trace(void *ud, lua_State *L, int gc) {
     struct watchdog *w = ud;
 
     (void)gc;
-    w->told = true;
     report_timeout_at(watchdog_seconds(w), L);
+    atomic_store(&w->told, true);
 }
 
 int watchdog_start(struct watchdog *w, kahu_sched *s, uint64_t timeout_ns) {
@@ -83,7 +85,7 @@ int watchdog_start(struct watchdog *w, kahu_sched *s, uint64_t timeout_ns) {
     w->s = s;
     w->timeout_ns = timeout_ns;
     atomic_init(&w->over, false);
-    w->told = false;
+    atomic_init(&w->told, false);
     safepoint_serve(SAFEPOINT_TRACE, watchdog_trace, w);
     error = ticker_start(&w->ticker, watchdog_watch, w);
     w->watching = error == 0;
@@ -97,7 +99,7 @@ bool watchdog_end(struct watchdog *w) {
         w->watching = false;
         ticker_end(&w->ticker);
         safepoint_serve(SAFEPOINT_TRACE, NULL, NULL);
-        if (atomic_load(&w->over) && !w->told)
+        if (atomic_load(&w->over) && !atomic_load(&w->told))
             report_timeout(watchdog_seconds(w), w->s);
     }
     return atomic_load(&w->over);

@@ -18,7 +18,7 @@ struct watchdog {
     uint64_t timeout_ns;
     bool watching;    /* there is a ticker */
     atomic_bool over; /* the time is */
-    bool told;        /* and where the script was then has been said */
+    atomic_bool told; /* and where the script was then has been said */
 };
 
 /* From now on s has so long. safepoint_open() and resumes_open() were called.
