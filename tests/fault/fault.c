@@ -377,8 +377,8 @@ void fault_everywhere(void (*scenario)(void), enum driver driver,
 }
 
 /* So many places are tried one by one, and of more the fewer the more: who
- * allocates a million times does so in a loop. About 800 of any number. */
-#define FAULT_EACH 200L
+ * allocates a million times does so in a loop. About 400 of any number. */
+#define FAULT_EACH 100L
 
 static long fault_step(long until) {
     long seldom = until / (5 * FAULT_EACH);
