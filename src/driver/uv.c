@@ -51,10 +51,16 @@ struct uv_driver {
 /* ------------------------------------------------------------------------ */
 
 /* What a step says is for whoever calls it by hand: here a stopped scheduler
- * has just nothing to do. */
+ * has just nothing to do. How long the loop may sleep afterwards it would count
+ * from when the turn began: a timer of somebody else's, due while a long step
+ * ran or soon after it, would be as late as the step was long. */
 static void uv_driver_step(struct uv_driver *d) {
-    if (d->s != NULL)
-        (void)kahu_step(d->s);
+    uv_loop_t *loop = d->loop; /* a turn of it inside may end the driver */
+
+    if (d->s == NULL)
+        return;
+    (void)kahu_step(d->s);
+    uv_update_time(loop);
 }
 
 static void uv_driver_on_timer(uv_timer_t *timer) {

@@ -340,6 +340,56 @@ static void a_wait_is_a_turn_or_two(opener *open) {
     host_close(&h);
 }
 
+struct slow {
+    uv_timer_t timer;
+    int timeout_ms; /* how long the loop would sleep after the step */
+};
+
+static void close_timer(uv_timer_t *timer) {
+    uv_close((uv_handle_t *)timer, NULL);
+}
+
+/* A long resume, in which a timer of the host's is due before its end. */
+static int start_and_dawdle(lua_State *L) {
+    struct slow *slow = lua_touserdata(L, lua_upvalueindex(1));
+
+    uv_timer_start(&slow->timer, close_timer, 5, 0);
+    uv_sleep(20);
+    return 0;
+}
+
+static void look_at_timeout(uv_prepare_t *prepare) {
+    struct slow *slow = prepare->data;
+
+    if (uv_is_active((uv_handle_t *)&slow->timer))
+        slow->timeout_ms = uv_backend_timeout(prepare->loop);
+}
+
+/* V17: what a step took is no time that the loop sleeps besides, when it waits
+ * for somebody else's timer. */
+static void a_long_step_keeps_no_timer(opener *open) {
+    struct host h;
+    uv_prepare_t prepare;
+    struct slow slow = {.timeout_ms = -1};
+
+    open(&h, NULL);
+    uv_timer_init(h.loop, &slow.timer);
+    uv_prepare_init(h.loop, &prepare);
+    prepare.data = &slow;
+    uv_prepare_start(&prepare, look_at_timeout);
+    uv_unref((uv_handle_t *)&prepare);
+    lua_pushlightuserdata(h.L, &slow);
+    lua_pushcclosure(h.L, start_and_dawdle, "slow", 1);
+    lua_setglobal(h.L, "slow");
+    host_run(&h, "task.wait(0.001)"); /* the loop knows its descriptors */
+    host_finish(&h);
+    host_run(&h, "task.defer(slow)");
+    host_finish(&h);
+    assert_int_equal(slow.timeout_ms, 0);
+    uv_close((uv_handle_t *)&prepare, NULL);
+    host_close(&h);
+}
+
 /* What is due but not delivered yet is left to the next turn of the loop, in
  * which others have theirs: the timers of a loop are run until none is due. */
 static void what_is_due_leaves_the_loop_its_turns(opener *open) {
@@ -421,6 +471,7 @@ static void sleepers(void **state) {
 static void turns_of_a_loop(void **state) {
     (void)state;
     on_loops(a_wait_is_a_turn_or_two);
+    on_loops(a_long_step_keeps_no_timer);
     on_loops(what_is_due_leaves_the_loop_its_turns);
 }
 
