@@ -36,7 +36,7 @@ class Workload:
 def sleepers():
     title = "1,000,000 sleepers, "
     yield Workload("sleepers-five", title + "5 batches", AGAINST_FLOOR,
-                   variant="five", waits=True, quick=1)
+                   variant="five", waits=True, quick=0.5)
     yield Workload("sleepers-ten", title + "10 batches",
                    AGAINST_FLOOR + HOSTS, variant="ten", waits=True)
     yield Workload("sleepers-ten-op", title + "10 batches, by a C function",
@@ -49,7 +49,7 @@ def threads():
     yield Workload("spawn-yield", "1,000,000 spawned, yield once",
                    AGAINST_FLOOR, variant="yield")
     yield Workload("defer-queue", "1,000,000 deferred, then drained",
-                   AGAINST_FLOOR, variant="queue", quick=0.5)
+                   AGAINST_FLOOR, variant="queue", quick=0.3)
     yield Workload("defer-chain", "1,000,000 deferred in a chain",
                    AGAINST_FLOOR, variant="chain")
     yield Workload("delay", "100,000 delays up to 0.5 s", AGAINST_FLOOR,
@@ -64,7 +64,7 @@ def threads():
     yield Workload("pingpong-defer", "1,000,000 turns by defer",
                    AGAINST_FLOOR, variant="defer")
     yield Workload("cancel", "1,000,000 sleepers cancelled at random",
-                   AGAINST_FLOOR, variant="all", quick=0.5)
+                   AGAINST_FLOOR, variant="all", quick=0.2)
     yield Workload("cancel-fewer", "500,000 sleepers cancelled at random",
                    ("floor",) + AGAINST_PEERS, variant="fewer")
 

@@ -30,6 +30,12 @@ class Ratios(unittest.TestCase):
         self.assertEqual(chart.ratios(some, "cpu"),
                          {"kahu": [("delay", 1.5)], "lune": [("delay", 4)]})
 
+    def test_a_host_is_kahus_where_the_script_needs_one(self):
+        some = whole(op={"floor": cell(2), "host": cell(3)},
+                     delay={"floor": cell(2), "kahu": cell(3), "host": cell(8)})
+        self.assertEqual(chart.ratios(some, "cpu"),
+                         {"kahu": [("op", 1.5), ("delay", 1.5)]})
+
     def test_what_has_no_floor_or_failed_has_none(self):
         some = whole(lone={"kahu": cell(3)}, delay={"floor": cell(2)},
                      cancel={"floor": cell(1), "kahu": cell(2),

@@ -21,8 +21,10 @@ struct uv_loop_s;
  * It uses a timer, an async and an idle handle, unreferenced while nothing is
  * pending, so that uv_run() ends when all is done. The time to a deadline is
  * rounded up to libuv's milliseconds: nothing fires early, and on an idle
- * machine about one millisecond late at most. After kahu_free() run the loop
- * once more: its handles close there. Until then the loop must not be closed.
+ * machine about one millisecond late at most; on Linux also by a thousandth of
+ * a long wait, up to 100 ms, which is how its epoll_wait() saves wake-ups.
+ * After kahu_free() run the loop once more: its handles close there. Until then
+ * the loop must not be closed.
  *
  * What is queued outside a step, by a call between two turns of the loop, keeps
  * the loop from sleeping but does not make uv_backend_fd() readable. A host
