@@ -152,14 +152,13 @@ class Deaf(Timeout):
 
     def test_it_is_told_once(self):
         """Nor is there a place to stop at between the error caught and a metamethod in C."""
-        script = """local t = setmetatable(table.create(6e6), {__mod = table.sort})
-        for i = 1, 6e6 do t[i] = i end
+        script = """local t = setmetatable(table.create(6e6, 0), {__mod = table.sort})
         pcall(function() repeat until false end)
-        local _ = t % rawequal"""
+        local _ = t % bit32.btest"""
         result = self.run_program("--timeout", str(self.LIMIT_S), "-e", script)
         self.assertTrue(result.err.startswith(f"kahu: timeout: {self.LIMIT_S} s are over"), result)
         told = (result.err.count("timeout"), result.err.splitlines()[-1], result.code)
-        self.assertEqual(told, (1, "  -e:3", 124))
+        self.assertEqual(told, (1, "  -e:2", 124))
 
 
 class InTime(program.ProgramTest):
